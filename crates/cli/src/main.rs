@@ -1,0 +1,2 @@
+//! Words in, words out.
+fn main() {}

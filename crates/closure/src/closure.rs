@@ -1,0 +1,105 @@
+//! What comes out: the members of a closure, how each was found, and what is missing.
+
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+use crate::tree::Resolved;
+
+/// What a member is to the program.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Role {
+    /// The program asked for.
+    Program,
+    /// A `#!` script, or the program that one names.
+    Script,
+    /// `PT_INTERP`.
+    Interpreter,
+    /// A shared object loaded before `main`.
+    Library,
+}
+
+/// By which rule of the loader a member was found; ld.so(8), rtld(1).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum How {
+    /// It was asked for.
+    Asked,
+    /// The file names it with a `/`: `PT_INTERP`, a `DT_NEEDED` with a path, `#!`.
+    Path,
+    /// `PATH`, for env(1).
+    SearchPath,
+    /// `DT_RPATH` of the object or of one that loaded it.
+    Rpath,
+    /// `LD_LIBRARY_PATH`.
+    LibraryPath,
+    /// `DT_RUNPATH`.
+    Runpath,
+    /// ld.so.cache.
+    Cache,
+    /// ld-elf.so.hints.
+    Hints,
+    /// A directory built into the interpreter.
+    Default,
+    /// `LD_PRELOAD` or ld.so.preload.
+    Preload,
+    /// Not named by the file, but loaded by libc when a function the file imports is called (libgcc_s for
+    /// pthread_cancel(3)).
+    Implied,
+}
+
+/// One file of a closure.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Member {
+    /// The path by which the kernel or the loader opens it.
+    pub path: PathBuf,
+    /// That path followed to its end.
+    pub resolved: Resolved,
+    /// What it is.
+    pub role: Role,
+    /// How it was found.
+    pub how: How,
+    /// The name that was looked for: the soname, or the path.
+    pub name: String,
+    /// The path of the member that needs it; none for the program asked for.
+    pub needed_by: Option<PathBuf>,
+}
+
+/// A file that the loader would not find.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Missing {
+    /// The name looked for.
+    pub name: String,
+    /// Its role.
+    pub role: Role,
+    /// The path of the member that needs it.
+    pub needed_by: PathBuf,
+    /// Where it was looked for, in order, for the message.
+    pub searched: Vec<PathBuf>,
+}
+
+/// All files a program needs to start.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Closure {
+    /// In the order in which the loader meets them; the program asked for is first.
+    pub members: Vec<Member>,
+    /// What would stop the program from starting.
+    pub missing: Vec<Missing>,
+    /// Whether any member takes `$ORIGIN` of the main program, which glibc reads from /proc/self/exe.
+    pub needs_proc: bool,
+    /// The interpreter's flavour, if there is one.
+    pub loader: Option<Loader>,
+}
+
+/// Whose rules hold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Loader {
+    /// GNU libc, ld.so(8).
+    Glibc,
+    /// musl.
+    Musl,
+    /// FreeBSD, rtld(1).
+    FreeBsd,
+}

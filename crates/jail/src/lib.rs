@@ -1,0 +1,1 @@
+//! Inspects the host, applies a plan, supervises, tears down.

@@ -1,0 +1,145 @@
+//! What is there. Gathered by `thinjail_jail::inspect`, or read from a file to resolve for another host.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::{Deserialize, Serialize};
+use thinjail_closure::closure::Closure;
+use thinjail_closure::tree::Resolved;
+
+use crate::path::HostPath;
+
+/// Which system a plan is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum SystemKind {
+    /// Linux: namespaces.
+    Linux,
+    /// FreeBSD: jail(2).
+    FreeBsd,
+}
+
+/// The system and what of its version decides something.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum System {
+    /// Linux.
+    Linux {
+        /// `uname -r`; only for the reader, never decided upon.
+        release: String,
+    },
+    /// FreeBSD.
+    FreeBsd {
+        /// `kern.osreldate`, 1302001 for 13.2: below 1400000 a single-file nullfs mount panics the kernel.
+        osreldate: u32,
+    },
+}
+
+impl System {
+    /// Without the version.
+    #[must_use]
+    pub fn kind(&self) -> SystemKind {
+        match self {
+            Self::Linux { .. } => SystemKind::Linux,
+            Self::FreeBsd { .. } => SystemKind::FreeBsd,
+        }
+    }
+}
+
+/// What the spec makes us ask the host. Made by `wants`, a pure function; answered by `inspect`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Wants {
+    /// Paths to follow to their end.
+    pub paths: BTreeSet<HostPath>,
+    /// Programs whose closure is wanted, as written: with a `/` a path, else a name to look up in `search_path`.
+    pub programs: Vec<String>,
+    /// `PATH` inside the jail: where programs without a `/` are looked for.
+    pub search_path: Vec<HostPath>,
+    /// `LD_LIBRARY_PATH` and the like inside the jail, which change what the loader finds.
+    pub loader_env: BTreeMap<String, String>,
+    /// Users, by name or number.
+    pub users: BTreeSet<String>,
+    /// Groups, by name or number.
+    pub groups: BTreeSet<String>,
+}
+
+/// What is at a path.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum PathFact {
+    /// Something.
+    Found(Resolved),
+    /// Nothing: this name, on the way there, does not exist. All before it is there and is no link, so what is to be
+    /// made goes below `parent`.
+    Missing {
+        /// The first name that is not there.
+        at: HostPath,
+        /// The last directory that is there.
+        parent: Box<Resolved>,
+    },
+    /// It can't be followed: permission, a loop of links, a link that another user controls.
+    Refused {
+        /// A lowercase fragment for the message.
+        why: String,
+    },
+}
+
+/// The closure of a program, or why there is none.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ProgramFact {
+    /// Its files.
+    Closure(Closure),
+    /// No such program.
+    NotFound {
+        /// A lowercase fragment for the message.
+        why: String,
+    },
+    /// It is there, but can't be run: not an ELF file or a script, of another machine, unreadable.
+    NotExecutable {
+        /// A lowercase fragment for the message.
+        why: String,
+    },
+}
+
+/// An entry of passwd(5).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct User {
+    /// Login name.
+    pub name: String,
+    /// Numeric user id.
+    pub uid: u32,
+    /// Primary group.
+    pub gid: u32,
+    /// Home directory.
+    pub home: String,
+    /// Login shell.
+    pub shell: String,
+    /// Supplementary groups by group(5), the primary one not among them, sorted by number.
+    pub groups: Vec<Group>,
+}
+
+/// An entry of group(5).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Group {
+    /// Group name.
+    pub name: String,
+    /// Numeric group id.
+    pub gid: u32,
+}
+
+/// All that is known of the host.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Facts {
+    /// The system.
+    pub system: System,
+    /// Effective uid of the caller.
+    pub caller: u32,
+    /// What is at each path asked for.
+    pub paths: BTreeMap<HostPath, PathFact>,
+    /// Each program asked for.
+    pub programs: BTreeMap<String, ProgramFact>,
+    /// Each user asked for; none where there is no such user.
+    pub users: BTreeMap<String, Option<User>>,
+    /// Each group asked for, and the primary groups of the users by number.
+    pub groups: BTreeMap<String, Option<Group>>,
+}

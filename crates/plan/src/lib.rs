@@ -1,0 +1,8 @@
+//! spec + facts -> plan. Decides everything, touches nothing.
+#![forbid(unsafe_code)]
+
+pub mod facts;
+pub mod path;
+pub mod plan;
+pub mod step;
+pub mod spec;

@@ -1,0 +1,125 @@
+//! What will be done. Printed twice it is byte-equal; apply chooses which system call does a step, never what comes out.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::facts::System;
+use crate::path::{HostPath, RootPath};
+use crate::step::Planned;
+
+/// Who runs.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ids {
+    /// User.
+    pub uid: u32,
+    /// Primary group.
+    pub gid: u32,
+    /// Supplementary groups, sorted.
+    pub groups: Vec<u32>,
+}
+
+/// A limit of setrlimit(2), by rctl(8)'s word.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Limit {
+    /// rctl(8)'s word: `openfiles`.
+    pub resource: String,
+    /// The value for both the soft and the hard limit, in bytes, seconds or pieces; none is unlimited.
+    pub value: Option<u64>,
+}
+
+/// How much of the network is inside.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Network {
+    /// The host's.
+    Inherit,
+    /// A loopback interface of its own and nothing else.
+    None,
+}
+
+/// What is run once everything is in place.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Exec {
+    /// The file that is executed.
+    pub program: RootPath,
+    /// `argv`, as it is to be.
+    pub argv: Vec<String>,
+    /// `NAME=value`, sorted by name.
+    pub env: Vec<(String, String)>,
+    /// Ids.
+    pub ids: Ids,
+    /// Capabilities kept, as capabilities(7) spells them without `CAP_`, lowercase, sorted. Empty on FreeBSD.
+    pub capabilities: Vec<String>,
+    /// umask(2).
+    pub umask: u32,
+    /// Working directory.
+    pub chdir: RootPath,
+    /// setrlimit(2).
+    pub limits: Vec<Limit>,
+    /// Descriptors kept open besides 0, 1 and 2, sorted.
+    pub descriptors: Vec<i32>,
+    /// Keeps the terminal's session instead of setsid(2).
+    pub tty: bool,
+    /// Network.
+    pub network: Network,
+}
+
+/// When a jail has ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Wait {
+    /// When the main process has.
+    Main,
+    /// When all processes have, as jail(8) means it.
+    All,
+}
+
+/// How it ends.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Stop {
+    /// Sent to the main process in place of SIGTERM when we are told to stop: its number.
+    pub signal: i32,
+    /// How long until SIGKILL.
+    #[serde(with = "seconds")]
+    pub timeout: Duration,
+    /// What counts as the end.
+    pub wait: Wait,
+}
+
+/// Everything that will be done, in order.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[must_use]
+pub struct Plan {
+    /// The jail's name.
+    pub name: String,
+    /// For which system.
+    pub system: System,
+    /// Done on the host before confinement; each has one undo.
+    pub host: Vec<Planned>,
+    /// Done by the child once confined; vanishes with it.
+    pub inside: Vec<Planned>,
+    /// What is run.
+    pub exec: Exec,
+    /// How it ends.
+    pub stop: Stop,
+    /// Written by the supervisor with a pid of the host; pidfile(3).
+    pub pidfile: Option<HostPath>,
+    /// What the reader should know: a default that was taken, a thing left out.
+    pub notes: Vec<String>,
+}
+
+mod seconds {
+    //! A duration as seconds, which is what people write and read.
+    use std::time::Duration;
+
+    use serde::{Deserialize, Deserializer, Serializer, de::Error};
+
+    pub(super) fn serialize<S: Serializer>(time: &Duration, to: S) -> Result<S::Ok, S::Error> {
+        to.serialize_f64(time.as_secs_f64())
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Duration, D::Error> {
+        Duration::try_from_secs_f64(f64::deserialize(from)?).map_err(D::Error::custom)
+    }
+}

@@ -1,0 +1,1 @@
+//! One safe function per system call; the only unsafe code of the project.

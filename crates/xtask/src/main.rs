@@ -1,0 +1,2 @@
+//! Our chores.
+fn main() {}

@@ -1,0 +1,1 @@
+//! System tests: what they share. The tests themselves are in `tests/`.
