@@ -4,5 +4,7 @@
 pub mod facts;
 pub mod path;
 pub mod plan;
-pub mod step;
+pub mod resolve;
 pub mod spec;
+pub mod step;
+pub mod wants;
