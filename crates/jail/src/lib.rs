@@ -1,1 +1,3 @@
 //! Inspects the host, applies a plan, supervises, tears down.
+
+pub mod run;
