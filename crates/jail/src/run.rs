@@ -1,7 +1,11 @@
 //! A plan, run in the foreground until it ends.
 
+use std::time::Duration;
+
 use thinjail_plan::plan::Plan;
 use thinjail_plan::resolve::Class;
+
+use crate::system;
 
 /// How the main process ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,14 +31,41 @@ pub struct RunError {
     pub cause: Option<std::io::Error>,
 }
 
-/// What of the command line concerns the run itself.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Options {
-    /// Prints how long each phase took.
-    pub timings: bool,
+impl RunError {
+    /// A failure of the set-up, with what the system said.
+    #[must_use]
+    pub fn setup(what: String, cause: std::io::Error) -> Self {
+        Self { class: Class::Setup, what, help: None, cause: Some(cause) }
+    }
+
+    /// The same with what to do about it.
+    #[must_use]
+    pub fn help(self, help: impl Into<Option<String>>) -> Self {
+        Self { help: help.into(), ..self }
+    }
+}
+
+/// How long each phase of the start took, in order.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Timings {
+    /// Name of the phase and its time.
+    pub phases: Vec<(&'static str, Duration)>,
+    /// From clone3(2) (FreeBSD: fork(2)) until execve(2) was about to be called.
+    pub fork_to_exec: Duration,
+}
+
+/// Told while a jail runs; each call is made once.
+pub trait Observer {
+    /// The program runs: execve(2) has succeeded.
+    fn started(&mut self, timings: &Timings);
+    /// The jail is gone, but something of it could not be taken away; lowercase, what and why.
+    fn left(&mut self, what: &str);
 }
 
 /// Builds the jail, runs the program, forwards signals, takes everything down, and says how it ended.
-pub fn run(_plan: &Plan, _options: Options) -> Result<Outcome, RunError> {
-    Err(RunError { class: Class::Setup, what: "build a jail".into(), help: None, cause: None })
+///
+/// # Errors
+/// Whatever keeps the program from running. Nothing is left of the attempt, or [`Observer::left`] has said what.
+pub fn run(plan: &Plan, observer: &mut dyn Observer) -> Result<Outcome, RunError> {
+    system::run(plan, observer)
 }

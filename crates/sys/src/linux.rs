@@ -1,0 +1,8 @@
+//! Linux.
+
+pub mod exec;
+pub mod keyring;
+pub mod mount;
+pub mod net;
+pub mod process;
+pub mod signal;

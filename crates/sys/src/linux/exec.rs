@@ -1,0 +1,32 @@
+//! execve(2).
+
+use std::ffi::{CStr, CString};
+use std::io;
+
+/// A list of strings as execve(2) takes it; made before clone3(2), so that the child allocates nothing.
+#[derive(Debug)]
+pub struct StringList {
+    /// Keeps what `pointers` point to.
+    _strings: Vec<CString>,
+    pointers: Vec<*const libc::c_char>,
+}
+
+impl StringList {
+    /// From strings that hold no NUL.
+    #[must_use]
+    pub fn new(strings: Vec<CString>) -> Self {
+        let pointers = strings.iter().map(|text| text.as_ptr()).chain([std::ptr::null()]).collect();
+        Self { _strings: strings, pointers }
+    }
+}
+
+/// `int execve(const char *pathname, char *const argv[], char *const envp[])`. Comes back only if it failed.
+///
+/// # Errors
+/// ENOENT also when the interpreter is missing, EACCES, ENOEXEC and the others of execve(2).
+#[must_use]
+pub fn execve(pathname: &CStr, argv: &StringList, envp: &StringList) -> io::Error {
+    // SAFETY: `StringList` holds NUL-terminated strings that live as long as it does, and ends with a null pointer.
+    unsafe { libc::execve(pathname.as_ptr(), argv.pointers.as_ptr(), envp.pointers.as_ptr()) };
+    io::Error::last_os_error()
+}

@@ -1,0 +1,114 @@
+//! clone3(2), _exit(2), close_range(2).
+
+use std::io;
+use std::os::fd::{FromRawFd, OwnedFd, RawFd};
+
+/// The namespaces a child gets of its own; namespaces(7).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct CloneFlags(u64);
+
+#[allow(clippy::cast_sign_loss, reason = "the constants are positive bit masks")]
+impl CloneFlags {
+    /// None.
+    pub const NONE: Self = Self(0);
+    /// `CLONE_NEWNS`.
+    pub const NEWNS: Self = Self(libc::CLONE_NEWNS as u64);
+    /// `CLONE_NEWPID`.
+    pub const NEWPID: Self = Self(libc::CLONE_NEWPID as u64);
+    /// `CLONE_NEWIPC`.
+    pub const NEWIPC: Self = Self(libc::CLONE_NEWIPC as u64);
+    /// `CLONE_NEWUTS`.
+    pub const NEWUTS: Self = Self(libc::CLONE_NEWUTS as u64);
+    /// `CLONE_NEWNET`.
+    pub const NEWNET: Self = Self(libc::CLONE_NEWNET as u64);
+
+    /// Both.
+    #[must_use]
+    pub const fn and(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+}
+
+/// On which side of [`clone3`] we are.
+#[derive(Debug)]
+pub enum Side {
+    /// In the caller.
+    Parent {
+        /// The child's pid.
+        pid: rustix::process::Pid,
+        /// pidfd_open(2)'s kind of descriptor for it, close-on-exec.
+        pidfd: OwnedFd,
+    },
+    /// In the child.
+    Child,
+}
+
+/// `long clone3(struct clone_args *cl_args, size_t size)`, used as fork(2) is: the child runs on with a copy of the
+/// memory, and the parent gets SIGCHLD when it ends.
+///
+/// # Errors
+/// EPERM without CAP_SYS_ADMIN or where a container refuses namespaces; ENOSPC where a limit of
+/// /proc/sys/user/max_*_namespaces is reached; ENOSYS before Linux 5.3 or under an old seccomp filter.
+///
+/// clone(2), namespaces(7).
+pub fn clone3(flags: CloneFlags) -> io::Result<Side> {
+    let mut pidfd: RawFd = -1;
+    // SAFETY: all-zero is a valid `struct clone_args`: no flag, no stack, no signal.
+    let mut args: libc::clone_args = unsafe { std::mem::zeroed() };
+    #[allow(clippy::cast_sign_loss, reason = "positive constants")]
+    {
+        args.flags = flags.0 | libc::CLONE_PIDFD as u64;
+        args.exit_signal = libc::SIGCHLD as u64;
+    }
+    args.pidfd = (&raw mut pidfd) as u64;
+    // SAFETY: no CLONE_VM, so the child has its own copy of everything and no stack is shared; the process has one
+    // thread (a rule of the project, see the crate's doc), so no lock is held by another; `pidfd` outlives the call.
+    let pid = unsafe { libc::syscall(libc::SYS_clone3, &raw const args, size_of::<libc::clone_args>()) };
+    match pid {
+        -1 => Err(io::Error::last_os_error()),
+        0 => Ok(Side::Child),
+        #[allow(clippy::cast_possible_truncation, reason = "a pid_t came back in a long")]
+        pid => {
+            let pid = rustix::process::Pid::from_raw(pid as i32).ok_or_else(|| io::Error::other("clone3: no pid"))?;
+            // SAFETY: the kernel put a new descriptor there that nothing else owns.
+            let pidfd = unsafe { OwnedFd::from_raw_fd(pidfd) };
+            Ok(Side::Parent { pid, pidfd })
+        }
+    }
+}
+
+/// `void _exit(int status)`: ends the process without running anything that atexit(3) knows, which belongs to the
+/// parent.
+///
+/// _exit(2).
+pub fn exit(status: i32) -> ! {
+    // SAFETY: takes no memory of ours and does not return.
+    unsafe { libc::_exit(status) }
+}
+
+/// What [`close_range`] does to the descriptors.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CloseRange {
+    /// Closes them now. Only for a process that is about to do nothing but wait or exit: no owned descriptor of Rust's
+    /// may be used or dropped afterwards.
+    Now,
+    /// Marks them close-on-exec: `CLOSE_RANGE_CLOEXEC`, Linux 5.11.
+    OnExec,
+}
+
+/// `int close_range(unsigned int first, unsigned int last, int flags)`, from `first` to the last there is.
+///
+/// # Errors
+/// EINVAL where the kernel does not know the flag; ENOSYS before Linux 5.9.
+///
+/// close_range(2).
+pub fn close_range(first: u32, what: CloseRange) -> io::Result<()> {
+    let flags = match what {
+        CloseRange::Now => 0,
+        CloseRange::OnExec => libc::CLOSE_RANGE_CLOEXEC,
+    };
+    // SAFETY: takes numbers only. With `Now` descriptors are closed under their owners, who by the rule written at
+    // `CloseRange::Now` do not use them again.
+    let status = unsafe { libc::syscall(libc::SYS_close_range, first, u32::MAX, flags) };
+    if status == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}
