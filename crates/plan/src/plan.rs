@@ -95,9 +95,10 @@ pub struct Plan {
     pub name: String,
     /// For which system.
     pub system: System,
-    /// Done on the host before confinement; each has one undo.
+    /// Done on the host before confinement; each has one undo. On FreeBSD the mounts of the jail's root are among them,
+    /// since they outlive it; their paths are of the root, not of the host.
     pub host: Vec<Planned>,
-    /// Done by the child once confined; vanishes with it.
+    /// Done by the child once confined; vanishes with it. The first step is the confinement itself.
     pub inside: Vec<Planned>,
     /// What is run.
     pub exec: Exec,

@@ -50,6 +50,10 @@ pub enum ProcView {
 }
 
 /// One thing to do.
+///
+/// A step that mounts (`Bind`, `Tmpfs`, `Devices`, `Proc`) makes its own mount point, a directory or an empty file, where
+/// the place is in memory of ours; below a directory of the host it is there already, which `resolve` has seen to. The
+/// directories on the way have `MakeDir` steps of their own, parents first.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "do", rename_all = "kebab-case")]
 pub enum Step {
@@ -85,6 +89,10 @@ pub enum Step {
         content: Content,
         /// Permission bits.
         mode: u32,
+        /// Owner: root, but for the copy of a file that belongs to someone.
+        uid: u32,
+        /// Group.
+        gid: u32,
     },
     /// A symbolic link inside.
     Symlink {
