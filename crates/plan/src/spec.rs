@@ -1,6 +1,5 @@
 //! What is wanted: the words of a profile, or of the command line, and nothing else. A flag and a key are the same word.
 
-mod overlay;
 pub mod toml;
 
 use std::collections::BTreeMap;
