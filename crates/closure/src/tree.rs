@@ -1,10 +1,18 @@
 //! The view through which everything here reads files: the host, a directory that stands for one (`--root`), the planned
 //! inside of a jail, or a tree in memory.
 
+mod dir;
+mod mem;
+mod resolve;
+
 use std::io;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
+
+pub use dir::DirTree;
+pub use mem::MemTree;
+pub use resolve::{LINKS_MAX, ResolveError, Resolver, resolve};
 
 /// What a name stands for, as lstat(2) tells it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -89,8 +97,8 @@ pub struct Link {
     pub to: PathBuf,
     /// Its owner.
     pub uid: u32,
-    /// Whether a user other than root or the caller could replace it: its directory belongs to someone else, or others
-    /// may write there and it is not sticky.
+    /// Whether a user other than root or the caller could replace it, or a directory on the way to it: the directory that
+    /// holds it belongs to someone else, or others may write there and the sticky bit does not protect it.
     pub loose: bool,
 }
 

@@ -1,0 +1,143 @@
+//! A directory of this system as a [`Tree`]: `/`, or the one given by `--root`. The only file here that does I/O.
+
+use std::ffi::OsString;
+use std::io;
+use std::os::fd::OwnedFd;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{AtFlags, CWD, Dir, FileType, Mode, OFlags, RawMode, Stat};
+
+use super::{FileId, Kind, Meta, ReadAt, Tree};
+
+/// A directory whose inside is looked at as if it were `/`.
+///
+/// It is held open, so what is read later is below the same directory even if that is renamed.
+#[derive(Debug)]
+pub struct DirTree {
+    root: OwnedFd,
+}
+
+impl DirTree {
+    /// The tree of this system, `/`.
+    pub fn host() -> io::Result<Self> {
+        Self::open_root(Path::new("/"))
+    }
+
+    /// The tree below `root`.
+    pub fn open_root(root: &Path) -> io::Result<Self> {
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        Ok(Self { root: rustix::fs::openat(CWD, root, flags, Mode::empty())? })
+    }
+}
+
+impl Tree for DirTree {
+    fn lstat(&self, path: &Path) -> io::Result<Meta> {
+        let stat = rustix::fs::statat(&self.root, below(path)?, AtFlags::SYMLINK_NOFOLLOW)?;
+        meta(&stat)
+    }
+
+    fn readlink(&self, path: &Path) -> io::Result<PathBuf> {
+        let target = rustix::fs::readlinkat(&self.root, below(path)?, Vec::new())?;
+        Ok(OsString::from_vec(target.into_bytes()).into())
+    }
+
+    fn open(&self, path: &Path) -> io::Result<Box<dyn ReadAt>> {
+        let path = below(path)?;
+        // A FIFO would block without NONBLOCK; a device may act on being opened, so the type is asked for before and,
+        // against a swap in between, after.
+        let before = rustix::fs::statat(&self.root, path, AtFlags::SYMLINK_NOFOLLOW)?;
+        must_be_regular(&before)?;
+        let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
+        let file = rustix::fs::openat(&self.root, path, flags, Mode::empty())?;
+        let stat = rustix::fs::fstat(&file)?;
+        must_be_regular(&stat)?;
+        Ok(Box::new(HostFile { file, len: u64::try_from(stat.st_size).unwrap_or(0) }))
+    }
+
+    fn list(&self, path: &Path) -> io::Result<Vec<OsString>> {
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let fd = rustix::fs::openat(&self.root, below(path)?, flags, Mode::empty())?;
+        let mut names = Vec::new();
+        for entry in Dir::new(fd)? {
+            let entry = entry?;
+            match entry.file_name().to_bytes() {
+                b"." | b".." => {}
+                name => names.push(OsString::from_vec(name.to_vec())),
+            }
+        }
+        names.sort_unstable();
+        Ok(names)
+    }
+}
+
+/// The path relative to the root's descriptor. A `..` would lead out of it.
+fn below(path: &Path) -> io::Result<&Path> {
+    let relative = path.strip_prefix("/").map_err(|_| invalid("not an absolute path"))?;
+    let bytes = relative.as_os_str().as_bytes();
+    if bytes.split(|&byte| byte == b'/').any(|name| name == b"..") {
+        return Err(invalid("a `..` in a path that is already followed"));
+    }
+    Ok(if bytes.is_empty() { Path::new(".") } else { relative })
+}
+
+fn must_be_regular(stat: &Stat) -> io::Result<()> {
+    match FileType::from_raw_mode(stat.st_mode as RawMode) {
+        FileType::RegularFile => Ok(()),
+        _ => Err(invalid("not a regular file")),
+    }
+}
+
+fn invalid(why: &'static str) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidInput, why)
+}
+
+// The fields of struct stat have other widths and signs on every system.
+#[allow(clippy::unnecessary_cast, clippy::cast_sign_loss)]
+fn meta(stat: &Stat) -> io::Result<Meta> {
+    let kind = match FileType::from_raw_mode(stat.st_mode as RawMode) {
+        FileType::RegularFile => Kind::File,
+        FileType::Directory => Kind::Directory,
+        FileType::Symlink => Kind::Symlink,
+        FileType::CharacterDevice => Kind::CharDevice,
+        FileType::BlockDevice => Kind::BlockDevice,
+        FileType::Fifo => Kind::Fifo,
+        FileType::Socket => Kind::Socket,
+        _ => return Err(invalid("a type of file that is not known")),
+    };
+    Ok(Meta {
+        id: FileId { dev: stat.st_dev as u64, ino: stat.st_ino as u64 },
+        kind,
+        mode: stat.st_mode as u32 & 0o7777,
+        uid: stat.st_uid,
+        gid: stat.st_gid,
+        nlink: stat.st_nlink as u64,
+        size: stat.st_size as u64,
+    })
+}
+
+/// An open regular file.
+struct HostFile {
+    file: OwnedFd,
+    len: u64,
+}
+
+impl ReadAt for HostFile {
+    fn len(&self) -> u64 {
+        self.len
+    }
+
+    fn read_exact_at(&self, mut buf: &mut [u8], mut offset: u64) -> io::Result<()> {
+        while !buf.is_empty() {
+            let read = match rustix::io::pread(&self.file, &mut *buf, offset) {
+                Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
+                Ok(read) => read,
+                Err(rustix::io::Errno::INTR) => continue,
+                Err(error) => return Err(error.into()),
+            };
+            buf = buf.get_mut(read..).unwrap_or_default();
+            offset += read as u64;
+        }
+        Ok(())
+    }
+}
