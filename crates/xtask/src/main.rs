@@ -1,2 +1,57 @@
-//! Our chores.
-fn main() {}
+//! Our chores: what CI runs, what a contributor runs, and what is measured.
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "printing is what a chore does")]
+
+mod ci;
+mod command;
+mod deny;
+mod error;
+mod packages;
+mod test;
+mod totals;
+mod workspace;
+
+use std::process::ExitCode;
+
+use error::{Error, Result};
+use workspace::Workspace;
+
+const HELP: &str = "\
+Chores of thinjail.
+
+  cargo xtask test [--no-skips]   run all tests; as root, install what they need first
+  cargo xtask ci                  all that CI asks: formatting, lints, build, tests, docs, licences, FreeBSD
+  cargo xtask deny                check the dependencies against deny.toml
+  cargo xtask packages            print the command that installs what the tests need
+";
+
+fn main() -> ExitCode {
+    let words: Vec<String> = std::env::args().skip(1).collect();
+    let words: Vec<&str> = words.iter().map(String::as_str).collect();
+    match run(&words) {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("xtask: {}", error.chain());
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Whether all went well; an error is what kept the chore from being done at all.
+fn run(words: &[&str]) -> Result<bool> {
+    let workspace = Workspace::find()?;
+    match words {
+        ["test", flags @ ..] => test::test(&workspace, test::Options::parse(flags)?),
+        ["ci"] => ci::ci(&workspace),
+        ["deny"] => deny::deny(&workspace),
+        ["packages"] => {
+            println!("{}", packages::install_line(&packages::all()));
+            Ok(true)
+        }
+        [] | ["help" | "--help" | "-h"] => {
+            print!("{HELP}");
+            Ok(true)
+        }
+        _ => Err(Error::new(format!("no such chore: {}\n\n{HELP}", words.join(" ")))),
+    }
+}

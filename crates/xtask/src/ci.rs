@@ -1,0 +1,140 @@
+//! `cargo xtask ci`: every stage, with its time, on a clean clone and a machine that has Rust and little else.
+
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use crate::error::{Error, Result};
+use crate::totals::Totals;
+use crate::workspace::Workspace;
+use crate::{command, deny, packages};
+
+/// One stage: whether it passed; tests add to the totals.
+type Stage = (&'static str, fn(&Workspace, &mut Totals) -> Result<bool>);
+
+/// In the order in which they run: what fails often and fast comes first.
+const STAGES: &[Stage] = &[
+    ("packages", install),
+    ("fmt", fmt),
+    ("deny", |workspace, _| deny::deny(workspace)),
+    ("clippy", clippy),
+    ("test", readme_test),
+    ("docs", docs),
+    ("man", man),
+    ("shell", shell),
+    ("hello", hello),
+];
+
+/// Runs all stages, also after one that failed, and ends with a table of times and the totals.
+pub(crate) fn ci(workspace: &Workspace) -> Result<bool> {
+    let mut totals = Totals::default();
+    let mut times = Vec::new();
+    for (name, stage) in STAGES {
+        println!("\n=== {name}");
+        let start = Instant::now();
+        let passed = stage(workspace, &mut totals).unwrap_or_else(|error| {
+            println!("{}", error.chain());
+            false
+        });
+        println!("=== {name}: {} in {}", verdict(passed), seconds(start.elapsed()));
+        times.push((*name, passed, start.elapsed()));
+    }
+    println!("\nstage         time");
+    for (name, passed, time) in &times {
+        println!("{name:10} {:>7}  {}", seconds(*time), verdict(*passed));
+    }
+    println!("{:10} {:>7}\n", "all", seconds(times.iter().map(|(_, _, time)| *time).sum()));
+    let passed = times.iter().all(|(_, passed, _)| *passed);
+    // A stage that counts no tests and failed must not hide behind a line of zeros.
+    if !passed && totals.failed == 0 {
+        totals.failed = 1;
+    }
+    println!("{totals}");
+    Ok(passed)
+}
+
+fn verdict(passed: bool) -> &'static str {
+    if passed { "ok" } else { "FAILED" }
+}
+
+fn seconds(time: Duration) -> String {
+    format!("{:.1} s", time.as_secs_f64())
+}
+
+fn install(_: &Workspace, _: &mut Totals) -> Result<bool> {
+    let missing = packages::missing();
+    if missing.is_empty() {
+        println!("all there");
+        return Ok(true);
+    }
+    if !packages::can_install() {
+        return Err(Error::new(format!("CI needs packages: {}", packages::install_line(&missing))));
+    }
+    packages::install(&missing)?;
+    Ok(packages::missing().is_empty())
+}
+
+fn fmt(workspace: &Workspace, _: &mut Totals) -> Result<bool> {
+    command::succeeds(&mut workspace.cargo(&["fmt", "--all", "--check"]))
+}
+
+fn clippy(workspace: &Workspace, _: &mut Totals) -> Result<bool> {
+    let words = ["clippy", "--workspace", "--all-targets", "--locked", "--", "-D", "warnings"];
+    command::succeeds(&mut workspace.cargo(&words))
+}
+
+/// The command that the README gives its readers, word for word, with skips forbidden.
+fn readme_test(workspace: &Workspace, totals: &mut Totals) -> Result<bool> {
+    let mut counted = None;
+    let passed = command::lines(&mut workspace.cargo(&["xtask", "test", "--no-skips"]), |line| {
+        // Its totals go into ours: there is to be one such line.
+        match Totals::parse(line) {
+            Some(line) => counted = Some(line),
+            None => println!("{line}"),
+        }
+    })?;
+    let counted = counted.ok_or_else(|| Error::new("the tests ended before they were counted"))?;
+    *totals += counted;
+    Ok(passed && counted.passed > 0)
+}
+
+fn docs(workspace: &Workspace, _: &mut Totals) -> Result<bool> {
+    let words = ["doc", "--workspace", "--no-deps", "--document-private-items", "--locked"];
+    command::succeeds(workspace.cargo(&words).env("RUSTDOCFLAGS", "-D warnings"))
+}
+
+fn man(workspace: &Workspace, _: &mut Totals) -> Result<bool> {
+    let pages = files(workspace, "man", |name| name.ends_with(".8") || name.ends_with(".5"))?;
+    if pages.is_empty() {
+        println!("no man pages");
+        return Ok(true);
+    }
+    command::succeeds(Command::new("mandoc").args(["-T", "lint", "-W", "warning"]).args(pages))
+}
+
+fn shell(workspace: &Workspace, _: &mut Totals) -> Result<bool> {
+    let mut scripts = files(workspace, "crates/xtask", |name| name.ends_with(".sh"))?;
+    scripts.extend(files(workspace, "crates/xtask/runners", |_| true)?);
+    scripts.extend(files(workspace, ".ci", |_| true)?);
+    command::succeeds(Command::new("shellcheck").args(scripts))
+}
+
+/// The other command of the README, as a reader of a fresh clone types it.
+fn hello(workspace: &Workspace, _: &mut Totals) -> Result<bool> {
+    let words = ["run", "--release", "--", "run", "/bin/echo", "Hello", "from", "jail"];
+    let said = command::output(&mut workspace.cargo(&words))?;
+    print!("{said}");
+    Ok(said == "Hello from jail\n")
+}
+
+/// The files of a directory of the project whose names are wanted; none if it isn't there.
+fn files(workspace: &Workspace, dir: &str, wanted: fn(&str) -> bool) -> Result<Vec<std::path::PathBuf>> {
+    let Ok(entries) = std::fs::read_dir(workspace.root().join(dir)) else { return Ok(Vec::new()) };
+    let mut found: Vec<_> = entries
+        .flatten()
+        .filter(|entry| wanted(&entry.file_name().to_string_lossy()))
+        .map(|entry| entry.path())
+        .filter(|path| path.is_file())
+        .collect();
+    found.sort();
+    Ok(found)
+}

@@ -1,0 +1,151 @@
+//! Debian's packages that the tests and CI need, each with its reason.
+
+use std::fs;
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use crate::command;
+use crate::error::{Context, Result};
+
+/// One package.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Package {
+    pub(crate) name: &'static str,
+    pub(crate) why: &'static str,
+}
+
+const fn package(name: &'static str, why: &'static str) -> Package {
+    Package { name, why }
+}
+
+/// All of them. A new one goes here with its reason, and nowhere else.
+const PACKAGES: &[Package] = &[
+    package("bubblewrap", "the peer that the bench measures against"),
+    package("busybox-static", "a static program for the jail; and the probe that walks the tree from inside"),
+    package("curl", "the client of nginx"),
+    package("gcc", "small C programs that the tests run in a jail, and the linker"),
+    package("libc6-dev", "headers for them"),
+    package("mandoc", "lints the man pages"),
+    package("memcached", "a daemon whose shipped profile is tested"),
+    package("nginx", "a daemon whose shipped profile is tested"),
+    package("python3-venv", "where the linker for FreeBSD is installed"),
+    package("redis-server", "a daemon whose shipped profile is tested"),
+    package("redis-tools", "the client of redis"),
+    package("shellcheck", "lints the shell scripts that we ship and write"),
+    package("strace", "shows which files a program opened, which the closure must hold"),
+];
+
+pub(crate) fn all() -> Vec<Package> {
+    PACKAGES.to_vec()
+}
+
+/// Those that are not installed. On a system without dpkg that can't be told, and none is reported.
+pub(crate) fn missing() -> Vec<Package> {
+    let query = Command::new("dpkg-query")
+        .args(["-W", "-f", "${db:Status-Status} ${Package}\n"])
+        .args(PACKAGES.iter().map(|package| package.name))
+        .stdin(Stdio::null())
+        .output();
+    match query {
+        Ok(query) => absent(&String::from_utf8_lossy(&query.stdout)),
+        Err(_) => Vec::new(),
+    }
+}
+
+fn absent(listing: &str) -> Vec<Package> {
+    let installed: Vec<&str> = listing.lines().filter_map(|line| line.strip_prefix("installed ")).collect();
+    PACKAGES.iter().filter(|package| !installed.contains(&package.name)).copied().collect()
+}
+
+/// The one command that installs these.
+pub(crate) fn install_line(packages: &[Package]) -> String {
+    let names: Vec<&str> = packages.iter().map(|package| package.name).collect();
+    format!("sudo apt-get install --no-install-recommends {}", names.join(" "))
+}
+
+/// Whether we are the one who may install, on a system that has what it takes.
+pub(crate) fn can_install() -> bool {
+    let uid = Command::new("id").arg("-u").output().map(|id| id.stdout).unwrap_or_default();
+    uid == b"0\n" && Path::new("/usr/bin/apt-get").exists()
+}
+
+/// Installs these, and starts none of the daemons among them.
+pub(crate) fn install(packages: &[Package]) -> Result<()> {
+    let _policy = Policy::deny_starts()?;
+    // An index of somebody else's that can't be fetched is no reason to give up: the install says what it lacks.
+    if !command::succeeds(apt().arg("update"))? {
+        println!("(apt-get update had errors; going on with the indexes that are there)");
+    }
+    command::run(
+        apt().args(["-y", "--no-install-recommends", "install"]).args(packages.iter().map(|package| package.name)),
+    )
+}
+
+fn apt() -> Command {
+    let mut apt = Command::new("apt-get");
+    apt.env("DEBIAN_FRONTEND", "noninteractive");
+    apt.args(["-q", "-o", "Dpkg::Use-Pty=0", "-o", "DPkg::Lock::Timeout=300", "-o", "Acquire::Retries=3"]);
+    // A configuration file that is already there stays as its owner left it, without a question.
+    apt.args(["-o", "Dpkg::Options::=--force-confdef", "-o", "Dpkg::Options::=--force-confold"]);
+    apt
+}
+
+/// The file that tells packages not to start their daemons; ours only while we install.
+struct Policy {
+    ours: bool,
+}
+
+const POLICY: &str = "/usr/sbin/policy-rc.d";
+const POLICY_TEXT: &str =
+    "#!/bin/sh\n# Put here by `cargo xtask` while it installs packages; may be removed.\nexit 101\n";
+
+impl Policy {
+    fn deny_starts() -> Result<Self> {
+        let ours = match fs::read_to_string(POLICY) {
+            // Left by a chore that was killed.
+            Ok(text) if text == POLICY_TEXT => true,
+            Ok(_) => false,
+            Err(_) => {
+                fs::write(POLICY, POLICY_TEXT).context(|| format!("write {POLICY}"))?;
+                command::run(Command::new("chmod").args(["755", POLICY]))?;
+                true
+            }
+        };
+        Ok(Self { ours })
+    }
+}
+
+impl Drop for Policy {
+    fn drop(&mut self) {
+        if self.ours
+            && let Err(error) = fs::remove_file(POLICY)
+        {
+            eprintln!("xtask: remove {POLICY}: {error}");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_package_that_was_removed_and_not_purged_is_absent() {
+        let listing: String = PACKAGES
+            .iter()
+            .map(|package| match package.name {
+                "nginx" => "config-files nginx\n".to_owned(),
+                "curl" => String::new(),
+                name => format!("installed {name}\n"),
+            })
+            .collect();
+        let names: Vec<&str> = absent(&listing).iter().map(|package| package.name).collect();
+        assert_eq!(names, ["curl", "nginx"]);
+    }
+
+    #[test]
+    fn every_package_has_a_reason_and_stands_in_order() {
+        assert!(PACKAGES.iter().all(|package| !package.why.is_empty()));
+        assert!(PACKAGES.is_sorted_by_key(|package| package.name));
+    }
+}
