@@ -1,6 +1,10 @@
 //! Inspects the host, applies a plan, supervises, tears down.
 
+mod apply;
+mod os;
+mod pidfile;
 pub mod run;
+mod supervise;
 
 #[cfg(target_os = "freebsd")]
 mod freebsd;

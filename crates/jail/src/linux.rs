@@ -1,10 +1,276 @@
-//! Linux.
+//! Linux: a tree built as a detached mount, a child in namespaces of its own that takes it as its root.
 
+mod capability;
+mod child;
+mod init;
+mod message;
+mod source;
+mod supervisor;
+mod tree;
+
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+use std::time::Duration;
+
+use rustix::io::Errno;
+use rustix::net::{
+    AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendFlags, SocketFlags, SocketType,
+    socketpair, sockopt,
+};
+use rustix::process::{Pid, PidfdFlags, pidfd_open};
+use thinjail_plan::facts::SystemKind;
 use thinjail_plan::plan::Plan;
-use thinjail_plan::resolve::Class;
+use thinjail_sys::linux::process::{self, Side};
 
-use crate::run::{Observer, Outcome, RunError};
+use self::child::{Child, now};
+use self::message::{MARKS, Message, SIZE};
+use self::supervisor::{Jail, Signals, supervise};
+use self::tree::Tree;
+use crate::apply::{Applied, apply, teardown};
+use crate::os::StepError;
+use crate::os::linux::{Host, HostDir};
+use crate::pidfile::{self, Pidfile};
+use crate::run::{Observer, Outcome, RunError, Timings};
+use crate::supervise::machine::Rules;
 
-pub(crate) fn run(plan: &Plan, _observer: &mut dyn Observer) -> Result<Outcome, RunError> {
-    Err(RunError { class: Class::Setup, what: format!("run {}", plan.name), help: None, cause: None })
+/// See [`crate::run::run`].
+pub(crate) fn run(plan: &Plan, observer: &mut dyn Observer) -> Result<Outcome, RunError> {
+    check(plan)?;
+    let signals = Signals::take().map_err(|cause| RunError::setup("take signals as data".into(), cause))?;
+    // Every mode in a plan is meant as it is written; the program gets its own umask.
+    rustix::process::umask(rustix::fs::Mode::empty());
+    let mut os = Host;
+    let mut left = |error: &StepError| observer.left(&describe(error));
+    let applied = apply(&mut os, &plan.host, &mut left).map_err(step_failed)?;
+    let result = run_applied(plan, &applied, &signals, observer);
+    let failed = result.is_err();
+    teardown(&mut os, applied, failed, &mut |error| observer.left(&describe(error)));
+    result
+}
+
+/// What can be refused before anything is touched.
+fn check(plan: &Plan) -> Result<(), RunError> {
+    if plan.system.kind() != SystemKind::Linux {
+        let cause = io::Error::other("it is a plan for FreeBSD, and this is Linux");
+        return Err(RunError::setup(format!("run {}", plan.name), cause));
+    }
+    for descriptor in &plan.exec.descriptors {
+        if !process::is_open(*descriptor) {
+            let cause = io::Error::other("it is not open");
+            return Err(RunError::setup(format!("hand on the descriptor {descriptor}"), cause)
+                .help(format!("open it for thinjail, as a shell does with {descriptor}<FILE")));
+        }
+    }
+    match &plan.pidfile {
+        Some(path) => pidfile::check_free(path),
+        None => Ok(()),
+    }
+}
+
+/// With its cause, on one line.
+fn describe(error: &StepError) -> String {
+    match std::error::Error::source(error) {
+        Some(cause) => format!("{error}: {cause}"),
+        None => error.to_string(),
+    }
+}
+
+fn step_failed(error: StepError) -> RunError {
+    match error {
+        StepError::MakeHostDir { ref path, cause } => RunError::setup(format!("make the directory {path}"), cause),
+        other => RunError::setup("prepare the host".into(), io::Error::other(other.to_string())),
+    }
+}
+
+/// With the host's steps done: builds the tree, starts, supervises.
+fn run_applied(
+    plan: &Plan,
+    applied: &Applied<HostDir>,
+    signals: &Signals,
+    observer: &mut dyn Observer,
+) -> Result<Outcome, RunError> {
+    let mut clock = Clock::start();
+    let made: Vec<&HostDir> = applied.iter().collect();
+    let tree = tree::build(&plan.inside, &made)?;
+    let child = Child::prepare(plan, tree.hostname.as_deref())?;
+    clock.phase("tree");
+    let jail = start(plan, tree, &child, &mut clock)?;
+    let pidfile = match plan.pidfile.as_ref().map(|path| Pidfile::write(path, jail.main)).transpose() {
+        Ok(pidfile) => pidfile,
+        Err(error) => {
+            kill(&jail.jail);
+            return Err(error);
+        }
+    };
+    observer.started(&clock.timings);
+    let rules = Rules { stop: &plan.stop, tty: plan.exec.tty };
+    let outcome = supervise(&jail.jail, rules, signals);
+    if outcome.is_err() {
+        kill(&jail.jail);
+    }
+    if let Some(Err(error)) = pidfile.map(Pidfile::remove) {
+        observer.left(&format!("remove the pidfile: {error}"));
+    }
+    outcome.map_err(|cause| RunError::setup(format!("supervise {}", plan.name), cause))
+}
+
+/// Ends a jail that must not go on, and waits until it is gone.
+fn kill(jail: &Jail) {
+    let _ = rustix::process::pidfd_send_signal(jail.init_fd.as_fd(), rustix::process::Signal::KILL);
+    let _ = supervisor::reap(jail.init);
+}
+
+/// Names the time since the last phase.
+struct Clock {
+    last: u64,
+    timings: Timings,
+}
+
+impl Clock {
+    fn start() -> Self {
+        Self { last: now(), timings: Timings::default() }
+    }
+
+    fn phase(&mut self, name: &'static str) {
+        self.until(name, now());
+    }
+
+    fn until(&mut self, name: &'static str, moment: u64) {
+        self.timings.phases.push((name, Duration::from_nanos(moment.saturating_sub(self.last))));
+        self.last = moment;
+    }
+}
+
+/// A jail whose main process runs the program.
+struct Started {
+    jail: Jail,
+    /// The main process's pid on the host.
+    main: i32,
+}
+
+fn channel() -> Result<(OwnedFd, OwnedFd), RunError> {
+    socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None)
+        .map_err(|cause| RunError::setup("make a socket to the jail's init".into(), cause.into()))
+}
+
+fn start(plan: &Plan, tree: Tree, child: &Child, clock: &mut Clock) -> Result<Started, RunError> {
+    let (life, childs_life) = channel()?;
+    let (report, childs_report) = channel()?;
+    // The kernel then tells us the sender's pid as it is on the host, whatever it is inside; unix(7).
+    sockopt::set_socket_passcred(&report, true)
+        .map_err(|cause| RunError::setup("ask for the credentials of the main process".into(), cause.into()))?;
+    let flags = Child::clone_flags(&tree)?;
+    let shown: Vec<_> = tree.late.iter().map(|late| late.shown.clone()).collect();
+    let begin = now();
+    let (init, init_fd) = match process::clone3(flags).map_err(|cause| refused(&tree.namespaces, cause))? {
+        Side::Parent { pid, pidfd } => (pid, pidfd),
+        Side::Child => {
+            drop((life, report));
+            child.run(tree, childs_life, childs_report)
+        }
+    };
+    drop((tree, childs_life, childs_report));
+    let end = |error: RunError| {
+        let _ = rustix::process::pidfd_send_signal(&init_fd, rustix::process::Signal::KILL);
+        let _ = supervisor::reap(init);
+        error
+    };
+    let (main, main_fd, marks) = match await_exec(plan, &report, &life, &shown) {
+        Ok(ready) => ready,
+        Err(error) => return Err(end(error)),
+    };
+    for (name, mark) in ["clone", "root", "proc", "fork", "ids"].into_iter().zip(marks) {
+        clock.until(name, mark);
+    }
+    clock.phase("exec");
+    clock.timings.fork_to_exec = Duration::from_nanos(marks[MARKS - 1].saturating_sub(begin));
+    Ok(Started { jail: Jail { init, init_fd, main_fd, life }, main: main.as_raw_nonzero().get() })
+}
+
+/// Hears the child until execve(2) has closed its end, or a failure.
+fn await_exec(
+    plan: &Plan,
+    report: &OwnedFd,
+    life: &OwnedFd,
+    late: &[thinjail_plan::path::RootPath],
+) -> Result<(Pid, OwnedFd, [u64; MARKS]), RunError> {
+    let mut ready = None;
+    let died =
+        |cause: &str| RunError::setup(format!("start {}", plan.exec.program), io::Error::other(cause.to_owned()));
+    loop {
+        match hear(report).map_err(|cause| RunError::setup("hear of the jail's start".into(), cause))? {
+            Heard::Message(Message::Failed { phase, index, errno }, _) => {
+                return Err(child::explain(phase, index, errno, &plan.exec, late));
+            }
+            Heard::Message(Message::Ready { marks }, Some(pid)) => {
+                let pinned = pidfd_open(pid, PidfdFlags::empty())
+                    .map_err(|cause| RunError::setup("hold the main process".into(), cause.into()))?;
+                rustix::net::send(life, &Message::Pinned.to_bytes(), SendFlags::NOSIGNAL)
+                    .map_err(|_| died("its init was killed while it started"))?;
+                ready = Some((pid, pinned, marks));
+            }
+            Heard::Message(..) => return Err(died("it said something that it never says")),
+            Heard::End => return ready.ok_or_else(|| died("it was killed while it started")),
+        }
+    }
+}
+
+/// What comes from the child while it starts.
+enum Heard {
+    /// A message and the pid of its sender as the host sees it.
+    Message(Message, Option<Pid>),
+    /// Nobody holds the other end any more.
+    End,
+}
+
+fn hear(report: &OwnedFd) -> io::Result<Heard> {
+    let mut bytes = [0; SIZE];
+    let mut space = [std::mem::MaybeUninit::uninit(); rustix::cmsg_space!(ScmCredentials(1))];
+    let mut control = RecvAncillaryBuffer::new(&mut space);
+    let received = loop {
+        let mut parts = [io::IoSliceMut::new(&mut bytes)];
+        match rustix::net::recvmsg(report, &mut parts, &mut control, RecvFlags::CMSG_CLOEXEC) {
+            Err(Errno::INTR) => {}
+            other => break other?,
+        }
+    };
+    if received.bytes == 0 {
+        return Ok(Heard::End);
+    }
+    let sender = control.drain().find_map(|message| match message {
+        RecvAncillaryMessage::ScmCredentials(credentials) => Some(credentials.pid),
+        _ => None,
+    });
+    match Message::from_bytes(&bytes[..received.bytes]) {
+        Some(message) => Ok(Heard::Message(message, sender)),
+        None => Err(io::ErrorKind::InvalidData.into()),
+    }
+}
+
+/// Why the host refuses namespaces, and which setting it is.
+fn refused(namespaces: &[String], cause: io::Error) -> RunError {
+    let help = match Errno::from_io_error(&cause) {
+        Some(Errno::NOSPC | Errno::USERS) => Some(match full(namespaces) {
+            Some(setting) => format!("{setting} is 0: raise it with sysctl(8)"),
+            None => {
+                "a limit of user.max_*_namespaces is reached: raise it with sysctl(8), see namespaces(7)".to_owned()
+            }
+        }),
+        Some(Errno::PERM) => Some(tree::PRIVILEGE.to_owned()),
+        Some(Errno::NOSYS) => Some(source::KERNEL.to_owned()),
+        Some(Errno::INVAL) => {
+            Some("the kernel is built without one of these namespaces: see CONFIG_NAMESPACES".to_owned())
+        }
+        _ => None,
+    };
+    RunError::setup(format!("give the jail its own namespaces ({})", namespaces.join(" ")), cause).help(help)
+}
+
+/// The setting of namespaces(7) that allows none.
+fn full(namespaces: &[String]) -> Option<String> {
+    namespaces.iter().find_map(|name| {
+        let short = if name == "mount" { "mnt" } else { name };
+        let text = std::fs::read_to_string(format!("/proc/sys/user/max_{short}_namespaces")).ok()?;
+        (text.trim() == "0").then(|| format!("user.max_{short}_namespaces"))
+    })
 }

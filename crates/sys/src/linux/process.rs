@@ -112,3 +112,24 @@ pub fn close_range(first: u32, what: CloseRange) -> io::Result<()> {
     let status = unsafe { libc::syscall(libc::SYS_close_range, first, u32::MAX, flags) };
     if status == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
+
+/// `fcntl(fd, F_SETFD, 0)`: the descriptor stays open over execve(2).
+///
+/// # Errors
+/// EBADF where it is not open.
+///
+/// fcntl(2).
+pub fn keep_on_exec(fd: RawFd) -> io::Result<()> {
+    // SAFETY: F_SETFD takes a number, and an fd that is not open is refused by EBADF.
+    let status = unsafe { libc::fcntl(fd, libc::F_SETFD, 0) };
+    if status == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}
+
+/// `fcntl(fd, F_GETFD)`: whether a descriptor that was handed to us by number is open.
+///
+/// fcntl(2).
+#[must_use]
+pub fn is_open(fd: RawFd) -> bool {
+    // SAFETY: F_GETFD takes no memory, and an fd that is not open is refused by EBADF.
+    unsafe { libc::fcntl(fd, libc::F_GETFD) >= 0 }
+}

@@ -70,9 +70,8 @@ pub fn read_signalfd<Fd: AsFd>(fd: Fd) -> io::Result<Option<Received>> {
     // SAFETY: all-zero is a valid `struct signalfd_siginfo`.
     let mut info: libc::signalfd_siginfo = unsafe { std::mem::zeroed() };
     // SAFETY: the buffer is one `struct signalfd_siginfo` long, and the kernel writes whole ones only.
-    let count = unsafe {
-        libc::read(fd.as_fd().as_raw_fd(), (&raw mut info).cast(), size_of::<libc::signalfd_siginfo>())
-    };
+    let count =
+        unsafe { libc::read(fd.as_fd().as_raw_fd(), (&raw mut info).cast(), size_of::<libc::signalfd_siginfo>()) };
     if count < 0 {
         let error = io::Error::last_os_error();
         return if error.kind() == io::ErrorKind::WouldBlock { Ok(None) } else { Err(error) };
@@ -94,12 +93,24 @@ pub fn interrupts_only(signal: i32) -> io::Result<()> {
     if status == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
 
-/// `signal(n, SIG_DFL)` for every signal, and an empty mask: what a program expects to start with. Ignored signals would
-/// be inherited through execve(2): SIGPIPE, which Rust's runtime ignores, and what nohup(1) or a shell had ignored.
+/// `rt_sigaction(n, {SIG_DFL})` for every signal, and an empty mask: what a program expects to start with. Ignored signals
+/// would be inherited through execve(2): SIGPIPE, which Rust's runtime ignores, and what nohup(1) or a shell had ignored.
+/// By the bare system call, since libc's sigaction(3) leaves out the two that it uses itself.
 pub fn all_default() -> io::Result<()> {
+    // The kernel's own structure: handler, flags, on some machines a restorer, mask. All zero is SIG_DFL.
+    let default = [0u64; 4];
     for signal in 1..=64 {
-        // SAFETY: SIG_DFL runs no code of ours; numbers that can't be set (SIGKILL, libc's own) fail and change nothing.
-        unsafe { libc::signal(signal, libc::SIG_DFL) };
+        // SAFETY: the kernel reads at most 32 bytes, and SIG_DFL runs no code of ours; SIGKILL and SIGSTOP are refused by
+        // EINVAL and stay as they are.
+        unsafe {
+            libc::syscall(
+                libc::SYS_rt_sigaction,
+                signal,
+                default.as_ptr(),
+                std::ptr::null_mut::<libc::c_void>(),
+                8usize,
+            )
+        };
     }
     set_mask(&SignalSet::empty()).map(drop)
 }

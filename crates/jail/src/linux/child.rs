@@ -1,0 +1,374 @@
+//! The child: pid 1 of the jail, which makes the built tree its root and starts the main process.
+//!
+//! Everything is prepared before clone3(2); from there to execve(2) nothing is allocated and no path of the host is used.
+
+use std::ffi::CString;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+use rustix::fs::{self, Mode, OFlags};
+use rustix::io::Errno;
+use rustix::mount::{
+    FsMountFlags, FsOpenFlags, MountAttrFlags, MoveMountFlags, UnmountFlags, fsconfig_create, fsconfig_set_string,
+    fsmount, fsopen, move_mount, unmount,
+};
+use rustix::process::{DumpableBehavior, Gid, Resource, Rlimit, Uid};
+use rustix::thread::{self, CapabilitySet, CapabilitySets};
+use thinjail_plan::path::RootPath;
+use thinjail_plan::plan::{Exec, Network, Plan};
+use thinjail_plan::step::ProcView;
+use thinjail_sys::linux::exec::{StringList, execve};
+use thinjail_sys::linux::keyring::join_session_keyring;
+use thinjail_sys::linux::mount::{MountAttr, mount_setattr};
+use thinjail_sys::linux::net::loopback_up;
+use thinjail_sys::linux::process::{self, CloneFlags, CloseRange, Side};
+use thinjail_sys::linux::signal;
+
+use super::message::{MARKS, Message, Phase};
+use super::tree::{Late, LateMount, Tree, WITHIN};
+use super::{capability, init};
+use crate::run::RunError;
+
+/// Everything the child needs, in the form that the system calls take.
+#[derive(Debug)]
+pub(super) struct Child {
+    program: CString,
+    argv: StringList,
+    env: StringList,
+    chdir: CString,
+    hostname: Option<CString>,
+    capabilities: CapabilitySet,
+    limits: Vec<(Resource, Rlimit)>,
+    groups: Vec<Gid>,
+    uid: Uid,
+    gid: Gid,
+    umask: Mode,
+    descriptors: Vec<i32>,
+    tty: bool,
+    own_network: bool,
+    pub(super) wait_all: bool,
+}
+
+/// A place in the set-up that failed.
+pub(super) struct Failure {
+    phase: Phase,
+    index: u32,
+    errno: Errno,
+}
+
+/// For `map_err`.
+fn at(phase: Phase) -> impl Fn(Errno) -> Failure {
+    move |errno| Failure { phase, index: 0, errno }
+}
+
+/// The same for what comes as an io::Error.
+fn io_at(phase: Phase) -> impl Fn(std::io::Error) -> Failure {
+    move |error| Failure { phase, index: 0, errno: Errno::from_io_error(&error).unwrap_or(Errno::IO) }
+}
+
+impl Child {
+    /// From a plan; `hostname` is the confinement's.
+    pub(super) fn prepare(plan: &Plan, hostname: Option<&str>) -> Result<Self, RunError> {
+        let exec = &plan.exec;
+        let bad = |what: &str, why: &str| {
+            RunError::setup(format!("prepare {} for {}", what, exec.program), std::io::Error::other(why.to_owned()))
+        };
+        let text = |text: &str| CString::new(text).map_err(|_| bad(&format!("{text:?}"), "it has a NUL byte"));
+        let argv = exec.argv.iter().map(|word| text(word)).collect::<Result<_, _>>()?;
+        let env = exec.env.iter().map(|(name, value)| text(&format!("{name}={value}"))).collect::<Result<_, _>>()?;
+        let capabilities =
+            capability::set(&exec.capabilities).map_err(|name| bad(name, "the kernel has no such capability"))?;
+        let limits = exec
+            .limits
+            .iter()
+            .map(|limit| match resource(&limit.resource) {
+                Some(resource) => Ok((resource, Rlimit { current: limit.value, maximum: limit.value })),
+                None => Err(bad(&limit.resource, "setrlimit(2) has no such limit")),
+            })
+            .collect::<Result<_, _>>()?;
+        Ok(Self {
+            program: text(exec.program.as_str())?,
+            argv: StringList::new(argv),
+            env: StringList::new(env),
+            chdir: text(exec.chdir.as_str())?,
+            hostname: hostname.map(text).transpose()?,
+            capabilities,
+            limits,
+            groups: exec.ids.groups.iter().map(|gid| Gid::from_raw(*gid)).collect(),
+            uid: Uid::from_raw(exec.ids.uid),
+            gid: Gid::from_raw(exec.ids.gid),
+            umask: Mode::from_bits_truncate(exec.umask),
+            descriptors: exec.descriptors.clone(),
+            tty: exec.tty,
+            own_network: exec.network == Network::None,
+            wait_all: plan.stop.wait == thinjail_plan::plan::Wait::All,
+        })
+    }
+
+    /// The namespaces of `tree`, as clone3(2) takes them.
+    pub(super) fn clone_flags(tree: &Tree) -> Result<CloneFlags, RunError> {
+        tree.namespaces.iter().try_fold(CloneFlags::NONE, |flags, name| {
+            let flag = match name.as_str() {
+                "mount" => CloneFlags::NEWNS,
+                "pid" => CloneFlags::NEWPID,
+                "ipc" => CloneFlags::NEWIPC,
+                "uts" => CloneFlags::NEWUTS,
+                "net" => CloneFlags::NEWNET,
+                other => {
+                    let cause = std::io::Error::other("there is no such namespace");
+                    return Err(RunError::setup(format!("give the jail its own {other} namespace"), cause));
+                }
+            };
+            Ok(flags.and(flag))
+        })
+    }
+
+    /// What pid 1 does, to its end.
+    pub(super) fn run(&self, tree: Tree, life: OwnedFd, report: OwnedFd) -> ! {
+        let mut marks = [0; MARKS];
+        let main = match self.set_up(tree, &life, report.as_fd(), &mut marks) {
+            Ok(main) => main,
+            Err(Failure { phase, index, errno }) => {
+                tell(report.as_fd(), Message::Failed { phase, index, errno });
+                process::exit(1)
+            }
+        };
+        drop(report);
+        init::run(main, life, self.wait_all)
+    }
+
+    /// Takes the root and starts the main process; gives its pid.
+    fn set_up(
+        &self,
+        tree: Tree,
+        life: &OwnedFd,
+        report: BorrowedFd<'_>,
+        marks: &mut [u64; MARKS],
+    ) -> Result<rustix::process::Pid, Failure> {
+        marks[0] = now();
+        // Before anything of the jail runs beside us: nobody traces us, and we die with the supervisor.
+        rustix::process::set_dumpable_behavior(DumpableBehavior::NotDumpable).map_err(at(Phase::Guard))?;
+        init::die_with_supervisor(life.as_fd()).map_err(at(Phase::Guard))?;
+        take_root(&tree)?;
+        marks[1] = now();
+        for (index, late) in tree.late.iter().enumerate() {
+            let index = u32::try_from(index).unwrap_or(u32::MAX);
+            attach_late(&tree.root, late).map_err(|errno| Failure { phase: Phase::Mount, index, errno })?;
+        }
+        marks[2] = now();
+        if let Some(name) = &self.hostname {
+            rustix::system::sethostname(name.to_bytes()).map_err(at(Phase::Hostname))?;
+        }
+        if self.own_network {
+            use rustix::net::{AddressFamily, SocketFlags, SocketType, socket_with};
+            let socket = socket_with(AddressFamily::INET, SocketType::DGRAM, SocketFlags::CLOEXEC, None)
+                .map_err(at(Phase::Loopback))?;
+            loopback_up(&socket).map_err(io_at(Phase::Loopback))?;
+        }
+        drop(tree);
+        match process::clone3(CloneFlags::NONE).map_err(io_at(Phase::Fork))? {
+            Side::Parent { pid, pidfd: _ } => Ok(pid),
+            Side::Child => {
+                marks[3] = now();
+                let Failure { phase, index, errno } = self.become_program(report, marks);
+                tell(report, Message::Failed { phase, index, errno });
+                process::exit(1)
+            }
+        }
+    }
+
+    /// What the main process does until it is the program. Comes back only with a failure.
+    fn become_program(&self, report: BorrowedFd<'_>, marks: &mut [u64; MARKS]) -> Failure {
+        match self.drop_privileges() {
+            Ok(()) => {}
+            Err(failure) => return failure,
+        }
+        marks[4] = now();
+        tell(report, Message::Ready { marks: *marks });
+        io_at(Phase::Exec)(execve(&self.program, &self.argv, &self.env))
+    }
+
+    fn drop_privileges(&self) -> Result<(), Failure> {
+        signal::all_default().map_err(io_at(Phase::Session))?;
+        if !self.tty {
+            rustix::process::setsid().map_err(at(Phase::Session))?;
+        }
+        match join_session_keyring() {
+            // No keyrings here, or a container that lets nobody reach any.
+            Err(error) if !matches!(Errno::from_io_error(&error), Some(Errno::NOSYS | Errno::PERM | Errno::ACCESS)) => {
+                return Err(io_at(Phase::Session)(error));
+            }
+            _ => {}
+        }
+        for (index, (resource, limit)) in self.limits.iter().enumerate() {
+            let index = u32::try_from(index).unwrap_or(u32::MAX);
+            rustix::process::setrlimit(*resource, *limit).map_err(|errno| Failure {
+                phase: Phase::Limit,
+                index,
+                errno,
+            })?;
+        }
+        self.take_ids()?;
+        thread::set_no_new_privs(true).map_err(at(Phase::NoNewPrivs))?;
+        process::close_range(3, CloseRange::OnExec).map_err(io_at(Phase::Descriptors))?;
+        for descriptor in &self.descriptors {
+            process::keep_on_exec(*descriptor).map_err(io_at(Phase::Descriptors))?;
+        }
+        rustix::process::umask(self.umask);
+        rustix::process::chdir(self.chdir.as_c_str()).map_err(at(Phase::Chdir))
+    }
+
+    /// Bounding set, groups, group, user, then exactly the named capabilities.
+    fn take_ids(&self) -> Result<(), Failure> {
+        for number in 0..=capability::LAST {
+            let one = capability::one(number);
+            if self.capabilities.contains(one) {
+                continue;
+            }
+            match thread::remove_capability_from_bounding_set(one) {
+                // Past the last one that this kernel has.
+                Err(Errno::INVAL) => break,
+                other => other.map_err(at(Phase::Capabilities))?,
+            }
+        }
+        let keep = !self.uid.is_root() && !self.capabilities.is_empty();
+        if keep {
+            thread::set_keep_capabilities(true).map_err(at(Phase::Capabilities))?;
+        }
+        thread::set_thread_groups(&self.groups).map_err(at(Phase::Ids))?;
+        thread::set_thread_res_gid(self.gid, self.gid, self.gid).map_err(at(Phase::Ids))?;
+        thread::set_thread_res_uid(self.uid, self.uid, self.uid).map_err(at(Phase::Ids))?;
+        let set = self.capabilities;
+        let sets = CapabilitySets { effective: set, permitted: set, inheritable: set };
+        thread::set_capabilities(None, sets).map_err(at(Phase::Capabilities))?;
+        if keep {
+            thread::set_keep_capabilities(false).map_err(at(Phase::Capabilities))?;
+        }
+        thread::clear_ambient_capability_set().map_err(at(Phase::Capabilities))?;
+        for number in 0..=capability::LAST {
+            let one = capability::one(number);
+            if set.contains(one) {
+                thread::configure_capability_in_ambient_set(one, true).map_err(at(Phase::Capabilities))?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// CLOCK_MONOTONIC in nanoseconds.
+pub(super) fn now() -> u64 {
+    let time = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
+    u64::try_from(time.tv_sec).unwrap_or(0) * 1_000_000_000 + u64::try_from(time.tv_nsec).unwrap_or(0)
+}
+
+/// Sends a message. That it fails means that nobody listens any more, and then nothing is left to tell.
+fn tell(to: BorrowedFd<'_>, message: Message) {
+    let _ = rustix::net::send(to, &message.to_bytes(), rustix::net::SendFlags::NOSIGNAL);
+}
+
+/// Makes the tree our root and lets go of the host's.
+fn take_root(tree: &Tree) -> Result<(), Failure> {
+    // Shared mounts would carry what we do here back to the host: the lazy unmount below would take the host's own
+    // mounts away.
+    mount_setattr(fs::CWD, c"/", true, MountAttr::default()).map_err(io_at(Phase::Private))?;
+    move_mount(&tree.root, c"", fs::CWD, c"/", MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH).map_err(at(Phase::Attach))?;
+    rustix::process::fchdir(&tree.root).map_err(at(Phase::Attach))?;
+    // pivot_root(2): with "." twice the old root ends up on top of the new one, and no directory for it is needed.
+    rustix::process::pivot_root(c".", c".").map_err(at(Phase::Pivot))?;
+    unmount(c".", UnmountFlags::DETACH).map_err(at(Phase::Detach))?;
+    rustix::process::chdir(c"/").map_err(at(Phase::Detach))
+}
+
+/// Attaches one of the mounts that had to wait.
+fn attach_late(root: &OwnedFd, late: &Late) -> Result<(), Errno> {
+    let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let point = fs::openat2(root, late.at.as_c_str(), flags, Mode::empty(), WITHIN)?;
+    let onto = MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH | MoveMountFlags::MOVE_MOUNT_T_EMPTY_PATH;
+    match &late.what {
+        LateMount::Mount(mount) => move_mount(mount, c"", &point, c"", onto),
+        LateMount::Proc(view) => move_mount(proc(*view)?, c"", &point, c"", onto),
+    }
+}
+
+/// proc(5) of our pid namespace.
+fn proc(view: ProcView) -> Result<OwnedFd, Errno> {
+    let fs = fsopen(c"proc", FsOpenFlags::FSOPEN_CLOEXEC)?;
+    if view == ProcView::Pid {
+        fsconfig_set_string(fs.as_fd(), c"subset", c"pid")?;
+        // What a process may not trace it does not see: pid 1 above all, whose command line is the host's business.
+        fsconfig_set_string(fs.as_fd(), c"hidepid", c"ptraceable")?;
+    }
+    fsconfig_create(fs.as_fd())?;
+    // Read-only: a jailed root could write /proc/sys/kernel/core_pattern without any capability.
+    let attr = MountAttrFlags::MOUNT_ATTR_RDONLY
+        | MountAttrFlags::MOUNT_ATTR_NOSUID
+        | MountAttrFlags::MOUNT_ATTR_NODEV
+        | MountAttrFlags::MOUNT_ATTR_NOEXEC;
+    fsmount(fs.as_fd(), FsMountFlags::FSMOUNT_CLOEXEC, attr)
+}
+
+/// rctl(8)'s word as setrlimit(2) names it.
+fn resource(word: &str) -> Option<Resource> {
+    Some(match word {
+        "coredumpsize" => Resource::Core,
+        "cputime" => Resource::Cpu,
+        "datasize" => Resource::Data,
+        "filesize" => Resource::Fsize,
+        "maxproc" => Resource::Nproc,
+        "memorylocked" => Resource::Memlock,
+        "openfiles" => Resource::Nofile,
+        "stacksize" => Resource::Stack,
+        "vmemoryuse" => Resource::As,
+        _ => return None,
+    })
+}
+
+/// Turns what the child told into what the user reads.
+pub(super) fn explain(phase: Phase, index: u32, errno: Errno, exec: &Exec, late: &[RootPath]) -> RunError {
+    use thinjail_plan::resolve::Class;
+    let index = usize::try_from(index).unwrap_or(usize::MAX);
+    let program = &exec.program;
+    let ids = &exec.ids;
+    let (what, help): (String, Option<&str>) = match phase {
+        Phase::Guard => ("keep the jail's init from outliving its supervisor".into(), None),
+        Phase::Private => ("make the mounts of the new namespace private".into(), None),
+        Phase::Attach => ("make the tree the root of the jail".into(), None),
+        Phase::Mount => match late.get(index) {
+            Some(at) => (format!("mount on {at} inside"), None),
+            None => ("mount inside".into(), None),
+        },
+        Phase::Pivot => (
+            "change to the root of the jail by pivot_root(2)".into(),
+            Some("this fails where the system still runs on its initramfs: switch_root(8) to a real root first"),
+        ),
+        Phase::Detach => ("let go of the host's tree".into(), None),
+        Phase::Hostname => ("set the host name inside".into(), None),
+        Phase::Loopback => ("bring up the loopback interface inside".into(), None),
+        Phase::Fork => (format!("start a process for {program}"), None),
+        Phase::Session => (format!("begin a session for {program}"), None),
+        Phase::Limit => match exec.limits.get(index) {
+            Some(limit) => (
+                format!("set the limit {}", limit.resource),
+                Some("a hard limit of the caller may be lower: see ulimit -H"),
+            ),
+            None => ("set a limit".into(), None),
+        },
+        Phase::Ids => (format!("become user {} and group {}", ids.uid, ids.gid), None),
+        Phase::Capabilities => (
+            format!("keep the capabilities [{}]", exec.capabilities.join(" ")),
+            Some("the caller has to have them itself"),
+        ),
+        Phase::NoNewPrivs => ("set no_new_privs".into(), None),
+        Phase::Descriptors => ("close the descriptors that are not named".into(), None),
+        Phase::Chdir => (
+            format!("change to the directory {} inside as user {}", exec.chdir, ids.uid),
+            Some("chdir has to name a directory that is inside and that this user may enter"),
+        ),
+        Phase::Exec => (format!("execute {program} inside as user {}", ids.uid), None),
+    };
+    let class = match (phase, errno) {
+        (Phase::Exec, Errno::NOENT) => Class::NotFound,
+        (Phase::Exec, _) => Class::NotExecutable,
+        _ => Class::Setup,
+    };
+    RunError { class, what, help: help.map(str::to_owned), cause: Some(errno.into()) }
+}

@@ -1,0 +1,92 @@
+//! Pid 1 of the jail: reaps, tells the supervisor how the main process ended, and ends with either of them.
+//!
+//! What runs beside it is hostile and may be uid 0, so it keeps nothing worth having: no capability, no descriptor but the
+//! one to the supervisor, not dumpable. Signals are not its business: the supervisor sends them to the main process.
+
+use std::os::fd::{BorrowedFd, OwnedFd};
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::Errno;
+use rustix::net::{RecvFlags, SendFlags, recv, send};
+use rustix::process::{Pid, Signal, WaitOptions, wait};
+use rustix::thread::{CapabilitySet, CapabilitySets};
+use thinjail_sys::linux::process::{self, CloseRange};
+use thinjail_sys::linux::signal::{self, SignalSet};
+
+use super::message::{Message, SIZE};
+
+/// SIGCHLD on every system that Rust's std knows for Linux but MIPS and SPARC.
+const SIGCHLD: i32 = 17;
+
+/// The kernel kills us when the supervisor ends; if it has ended before we could ask for that, we see it here.
+pub(super) fn die_with_supervisor(life: BorrowedFd<'_>) -> Result<(), Errno> {
+    rustix::process::set_parent_process_death_signal(Some(Signal::KILL))?;
+    let mut fds = [PollFd::from_borrowed_fd(life, PollFlags::IN)];
+    poll(&mut fds, Some(&Timespec { tv_sec: 0, tv_nsec: 0 }))?;
+    if fds[0].revents().contains(PollFlags::HUP) {
+        process::exit(1);
+    }
+    Ok(())
+}
+
+/// The rest of pid 1's life.
+pub(super) fn run(main: Pid, life: OwnedFd, wait_all: bool) -> ! {
+    if shed(&life).is_err() {
+        // Better no jail than a pid 1 that is worth attacking.
+        process::exit(1);
+    }
+    // `life` is standard input now, and everything else is closed: its owner must not close it again.
+    std::mem::forget(life);
+    let life = rustix::stdio::stdin();
+    // Nothing is reaped before the supervisor holds a pidfd of the main process: until then its pid must not be given to
+    // another.
+    while !hear_pinned(life) {}
+    let mut main_is_left = true;
+    loop {
+        match wait(WaitOptions::NOHANG) {
+            Ok(Some((pid, status))) if pid == main && main_is_left => {
+                main_is_left = false;
+                let ended = Message::Ended { status: status.as_raw() };
+                let _ = send(life, &ended.to_bytes(), SendFlags::NOSIGNAL);
+                if !wait_all {
+                    // The kernel kills what is left with us.
+                    process::exit(0);
+                }
+            }
+            Ok(Some(_)) | Err(Errno::INTR) => {}
+            Ok(None) => match signal::ppoll_one(life, &SignalSet::empty()) {
+                Ok(false) => {}
+                // The supervisor says nothing more: it has ended.
+                Ok(true) | Err(_) => process::exit(1),
+            },
+            // ECHILD: with `wait = "all"`, the last one has ended.
+            Err(_) => process::exit(0),
+        }
+    }
+}
+
+/// Gives up all that is worth having.
+fn shed(life: &OwnedFd) -> Result<(), Errno> {
+    let blocked = SignalSet::of(&[SIGCHLD]);
+    signal::set_mask(&blocked).map_err(|_| Errno::INVAL)?;
+    signal::interrupts_only(SIGCHLD).map_err(|_| Errno::INVAL)?;
+    rustix::stdio::dup2_stdin(life)?;
+    process::close_range(1, CloseRange::Now).map_err(|_| Errno::INVAL)?;
+    rustix::thread::set_no_new_privs(true)?;
+    rustix::thread::clear_ambient_capability_set()?;
+    let none = CapabilitySet::empty();
+    rustix::thread::set_capabilities(None, CapabilitySets { effective: none, permitted: none, inheritable: none })?;
+    // A change of credentials clears it.
+    die_with_supervisor(rustix::stdio::stdin())
+}
+
+/// Waits for the supervisor's word; its end is ours.
+fn hear_pinned(life: BorrowedFd<'_>) -> bool {
+    let mut bytes = [0; SIZE];
+    match recv(life, &mut bytes, RecvFlags::empty()) {
+        Ok((0, _)) => process::exit(1),
+        Ok((count, _)) => Message::from_bytes(&bytes[..count]) == Some(Message::Pinned),
+        Err(Errno::INTR) => false,
+        Err(_) => process::exit(1),
+    }
+}

@@ -1,0 +1,177 @@
+//! What the child tells while it sets itself up: one fixed-size message, since between clone3(2) and execve(2) nothing is
+//! allocated.
+
+use rustix::io::Errno;
+
+/// Where the child is. The number goes over the wire.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub(super) enum Phase {
+    /// PR_SET_DUMPABLE, PR_SET_PDEATHSIG.
+    Guard,
+    /// Making every mount of the new namespace private.
+    Private,
+    /// Attaching the root.
+    Attach,
+    /// Attaching what waits for it; the index says which.
+    Mount,
+    /// pivot_root(2).
+    Pivot,
+    /// Letting go of the host's tree.
+    Detach,
+    /// sethostname(2).
+    Hostname,
+    /// Bringing up the loopback interface.
+    Loopback,
+    /// Starting the main process.
+    Fork,
+    /// Default signals, session, keyring.
+    Session,
+    /// setrlimit(2); the index says which.
+    Limit,
+    /// Supplementary groups, group, user.
+    Ids,
+    /// Capabilities.
+    Capabilities,
+    /// PR_SET_NO_NEW_PRIVS.
+    NoNewPrivs,
+    /// close_range(2).
+    Descriptors,
+    /// chdir(2).
+    Chdir,
+    /// execve(2).
+    Exec,
+}
+
+const PHASES: [Phase; 17] = [
+    Phase::Guard,
+    Phase::Private,
+    Phase::Attach,
+    Phase::Mount,
+    Phase::Pivot,
+    Phase::Detach,
+    Phase::Hostname,
+    Phase::Loopback,
+    Phase::Fork,
+    Phase::Session,
+    Phase::Limit,
+    Phase::Ids,
+    Phase::Capabilities,
+    Phase::NoNewPrivs,
+    Phase::Descriptors,
+    Phase::Chdir,
+    Phase::Exec,
+];
+
+/// Moments that are told, in CLOCK_MONOTONIC nanoseconds.
+pub(super) const MARKS: usize = 5;
+
+/// A message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Message {
+    /// The main process is about to call execve(2). Its sender is that process.
+    Ready {
+        /// When the child began, had its root, had its /proc, began as main process, was ready.
+        marks: [u64; MARKS],
+    },
+    /// It could not go on.
+    Failed {
+        /// Where.
+        phase: Phase,
+        /// Which one, where there are several.
+        index: u32,
+        /// What the kernel said.
+        errno: Errno,
+    },
+    /// The main process has ended with this status of wait(2).
+    Ended {
+        /// The status.
+        status: i32,
+    },
+    /// From the supervisor: the main process is pinned, its pid may be used again.
+    Pinned,
+}
+
+/// Bytes of a message.
+pub(super) const SIZE: usize = 12 + 8 * MARKS;
+
+impl Message {
+    /// On the wire.
+    pub(super) fn to_bytes(self) -> [u8; SIZE] {
+        let mut bytes = [0; SIZE];
+        match self {
+            Self::Ready { marks } => {
+                bytes[0] = 1;
+                for (to, mark) in bytes[12..].chunks_exact_mut(8).zip(marks) {
+                    to.copy_from_slice(&mark.to_ne_bytes());
+                }
+            }
+            Self::Failed { phase, index, errno } => {
+                bytes[0] = 2;
+                bytes[1] = phase as u8;
+                bytes[4..8].copy_from_slice(&index.to_ne_bytes());
+                bytes[8..12].copy_from_slice(&errno.raw_os_error().to_ne_bytes());
+            }
+            Self::Ended { status } => {
+                bytes[0] = 3;
+                bytes[8..12].copy_from_slice(&status.to_ne_bytes());
+            }
+            Self::Pinned => bytes[0] = 4,
+        }
+        bytes
+    }
+
+    /// From the wire; none for what we never send.
+    pub(super) fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        let bytes: &[u8; SIZE] = bytes.try_into().ok()?;
+        let word = |at: usize| [bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]];
+        match bytes[0] {
+            1 => {
+                let mut marks = [0; MARKS];
+                for (mark, from) in marks.iter_mut().zip(bytes[12..].chunks_exact(8)) {
+                    *mark = u64::from_ne_bytes(from.try_into().ok()?);
+                }
+                Some(Self::Ready { marks })
+            }
+            2 => Some(Self::Failed {
+                phase: *PHASES.get(usize::from(bytes[1]))?,
+                index: u32::from_ne_bytes(word(4)),
+                errno: Errno::from_raw_os_error(i32::from_ne_bytes(word(8))),
+            }),
+            3 => Some(Self::Ended { status: i32::from_ne_bytes(word(8)) }),
+            4 => Some(Self::Pinned),
+            _ => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_message_comes_back_as_it_was() {
+        let mut all = vec![
+            Message::Ready { marks: [1, 2, 3, 4, u64::MAX] },
+            Message::Ended { status: -1 },
+            Message::Ended { status: 0x0700 },
+            Message::Pinned,
+        ];
+        for phase in PHASES {
+            all.push(Message::Failed { phase, index: 7, errno: Errno::PERM });
+        }
+        for message in all {
+            assert_eq!(Message::from_bytes(&message.to_bytes()), Some(message));
+        }
+    }
+
+    #[test]
+    fn what_was_never_sent_is_nothing() {
+        assert_eq!(Message::from_bytes(&[0; SIZE]), None);
+        assert_eq!(Message::from_bytes(&[2, 99, 0, 0]), None);
+        let mut bytes = Message::Pinned.to_bytes();
+        bytes[0] = 2;
+        bytes[1] = 200;
+        assert_eq!(Message::from_bytes(&bytes), None);
+    }
+}

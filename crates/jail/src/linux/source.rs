@@ -1,0 +1,84 @@
+//! Files of the host that go inside: opened once, without following any link, and compared with what was inspected.
+
+use std::io;
+use std::os::fd::OwnedFd;
+
+use rustix::fs::{self, Mode, OFlags};
+use rustix::io::Errno;
+use rustix::mount::{OpenTreeFlags, open_tree};
+use thinjail_plan::step::{Access, Source};
+use thinjail_sys::linux::mount::{MountAttr, mount_setattr};
+
+use crate::os::linux::{HostDir, NO_LINKS};
+use crate::run::RunError;
+
+/// Opens what the plan means by `source`, and nothing else that may have come to stand at its path.
+fn open(source: &Source, made: &[&HostDir]) -> Result<OwnedFd, RunError> {
+    let path = &source.path;
+    let failed = |cause: Errno| {
+        let error = RunError::setup(format!("open {path} without following links"), cause.into());
+        match cause {
+            Errno::LOOP => error.help(format!(
+                "a symbolic link has come to stand in {path} since it was inspected: see who can write there"
+            )),
+            Errno::NOENT => error.help("it was removed while the jail was being started; start again".to_owned()),
+            Errno::NOSYS => error.help(KERNEL.to_owned()),
+            _ => error,
+        }
+    };
+    let Some(expected) = source.id else {
+        // Made by us a moment ago: that very descriptor, no second look at the path.
+        return match made.iter().find(|dir| dir.path == *path) {
+            Some(dir) => rustix::io::fcntl_dupfd_cloexec(&dir.fd, 0).map_err(failed),
+            None => {
+                Err(RunError::setup(format!("open {path}"), io::Error::other("the plan names no file and made none")))
+            }
+        };
+    };
+    let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let fd = fs::openat2(fs::CWD, path.as_str(), flags, Mode::empty(), NO_LINKS).map_err(failed)?;
+    let stat = fs::fstat(&fd).map_err(failed)?;
+    if (stat.st_dev, stat.st_ino) != (expected.dev, expected.ino) {
+        let cause = io::Error::other("another file has taken its place since it was inspected");
+        return Err(RunError::setup(format!("open {path}"), cause)
+            .help(format!("start again; if it happens again, see who can write to the directories of {path}")));
+    }
+    Ok(fd)
+}
+
+/// What a kernel has to have.
+pub(super) const KERNEL: &str =
+    "thinjail needs Linux 5.12 or newer, and a container's seccomp filter that lets its system calls through";
+
+/// A detached mount of `source` with `access`, which nobody can see yet. Its attributes hold before it is ever attached.
+pub(super) fn clone(source: &Source, access: Access, made: &[&HostDir]) -> Result<OwnedFd, RunError> {
+    let fd = open(source, made)?;
+    // Always recursive: in a user namespace a non-recursive clone of a directory with mounts below is refused, and as root
+    // it would show what those mounts cover.
+    let flags = OpenTreeFlags::OPEN_TREE_CLONE
+        | OpenTreeFlags::OPEN_TREE_CLOEXEC
+        | OpenTreeFlags::AT_EMPTY_PATH
+        | OpenTreeFlags::AT_RECURSIVE;
+    let failed = |cause: io::Error| {
+        let help = (cause.raw_os_error() == Some(Errno::NOSYS.raw_os_error())).then(|| KERNEL.to_owned());
+        RunError::setup(format!("clone the mount of {}", source.path), cause).help(help)
+    };
+    let mount = open_tree(&fd, c"", flags).map_err(|error| failed(error.into()))?;
+    mount_setattr(&mount, c"", true, attributes(access)).map_err(failed)?;
+    Ok(mount)
+}
+
+/// Attributes for an access. No mount of a jail honours set-id bits.
+pub(super) fn attributes(access: Access) -> MountAttr {
+    let mut attr = MountAttr::NOSUID;
+    if !access.write {
+        attr = attr.and(MountAttr::RDONLY);
+    }
+    if !access.exec {
+        attr = attr.and(MountAttr::NOEXEC);
+    }
+    if !access.dev {
+        attr = attr.and(MountAttr::NODEV);
+    }
+    attr
+}

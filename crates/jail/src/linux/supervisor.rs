@@ -1,0 +1,165 @@
+//! The loop around the state machine: waits for signals, for pid 1's word and for its end.
+
+use std::os::fd::{AsFd, OwnedFd};
+use std::time::{Duration, Instant};
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::Errno;
+use rustix::net::{RecvFlags, recv};
+use rustix::process::{Pid, PidfdFlags, Signal, WaitId, WaitIdOptions, pidfd_open, pidfd_send_signal, waitid};
+use thinjail_sys::linux::signal::{self, SignalSet};
+
+use super::message::{Message, SIZE};
+use crate::run::Outcome;
+use crate::supervise::machine::{self, Action, Event, Rules, State};
+
+/// Handed on to the main process, once each.
+const FORWARDED: [i32; 7] = [1, 2, 3, 10, 12, 15, 28];
+
+/// Signals as a descriptor, from before anything is built: one that comes meanwhile waits.
+#[derive(Debug)]
+pub(super) struct Signals {
+    fd: OwnedFd,
+}
+
+impl Signals {
+    /// Blocks them and takes them as data from now on.
+    pub(super) fn take() -> std::io::Result<Self> {
+        let set = SignalSet::of(&FORWARDED);
+        signal::set_mask(&set)?;
+        Ok(Self { fd: signal::signalfd(&set)? })
+    }
+
+    /// The next one that has come.
+    pub(super) fn next(&self) -> std::io::Result<Option<signal::Received>> {
+        signal::read_signalfd(&self.fd)
+    }
+
+    /// To wait upon.
+    pub(super) fn fd(&self) -> &OwnedFd {
+        &self.fd
+    }
+}
+
+/// A jail that runs.
+#[derive(Debug)]
+pub(super) struct Jail {
+    /// Pid 1's pid on the host.
+    pub(super) init: Pid,
+    /// A descriptor for pid 1.
+    pub(super) init_fd: OwnedFd,
+    /// A descriptor for the main process.
+    pub(super) main_fd: OwnedFd,
+    /// To pid 1.
+    pub(super) life: OwnedFd,
+}
+
+/// Waits until the jail is gone; says how the main process ended.
+pub(super) fn supervise(jail: &Jail, rules: Rules<'_>, signals: &Signals) -> std::io::Result<Outcome> {
+    let start = Instant::now();
+    let mut state = State::Running;
+    loop {
+        let wait = machine::deadline(&state).map(|deadline| deadline.saturating_sub(start.elapsed()));
+        let event = next_event(jail, signals, wait)?;
+        let (after, actions) = machine::next(rules, state, event, start.elapsed());
+        for action in actions {
+            act(jail, action)?;
+        }
+        if let State::Ended(outcome) = after {
+            return Ok(outcome);
+        }
+        state = after;
+    }
+}
+
+fn next_event(jail: &Jail, signals: &Signals, wait: Option<Duration>) -> std::io::Result<Event> {
+    let timeout = wait.map(|wait| Timespec {
+        tv_sec: i64::try_from(wait.as_secs()).unwrap_or(i64::MAX),
+        tv_nsec: i64::from(wait.subsec_nanos()),
+    });
+    let mut fds = [
+        PollFd::new(signals.fd(), PollFlags::IN),
+        PollFd::new(&jail.life, PollFlags::IN),
+        PollFd::new(&jail.init_fd, PollFlags::IN),
+    ];
+    match poll(&mut fds, timeout.as_ref()) {
+        Ok(_) | Err(Errno::INTR) => {}
+        Err(error) => return Err(error.into()),
+    }
+    let ready = fds.each_ref().map(|fd| !fd.revents().is_empty());
+    if ready[0]
+        && let Some(received) = signals.next()?
+    {
+        return Ok(Event::Signal { signal: received.signal, by_kernel: received.by_kernel });
+    }
+    // Before the end of pid 1: what it said last says how the main process ended.
+    if ready[1] {
+        let mut bytes = [0; SIZE];
+        if let Ok((count, _)) = recv(&jail.life, &mut bytes, RecvFlags::DONTWAIT)
+            && let Some(Message::Ended { status }) = Message::from_bytes(&bytes[..count])
+        {
+            return Ok(Event::MainEnded(outcome(status)));
+        }
+        // Its end of the socket is closed: it is about to end.
+        return reap(jail.init).map(|()| Event::JailGone);
+    }
+    if ready[2] {
+        return reap(jail.init).map(|()| Event::JailGone);
+    }
+    Ok(Event::Time)
+}
+
+/// Waits for pid 1 to be gone, and with it every process and mount of the jail.
+pub(super) fn reap(init: Pid) -> std::io::Result<()> {
+    loop {
+        match waitid(WaitId::Pid(init), WaitIdOptions::EXITED) {
+            Ok(_) | Err(Errno::CHILD) => return Ok(()),
+            Err(Errno::INTR) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+}
+
+/// A status of wait(2).
+fn outcome(status: i32) -> Outcome {
+    match status & 0x7f {
+        0 => Outcome::Exited((status >> 8) & 0xff),
+        signal => Outcome::Signaled(signal),
+    }
+}
+
+fn act(jail: &Jail, action: Action) -> std::io::Result<()> {
+    match action {
+        Action::SignalMain(number) => send(&jail.main_fd, number),
+        Action::SignalAll(number) => signal_all(jail, number),
+        Action::Kill => send(&jail.init_fd, machine::signal::KILL),
+    }
+}
+
+fn send(to: &OwnedFd, number: i32) -> std::io::Result<()> {
+    let Some(signal) = Signal::from_named_raw(number) else { return Ok(()) };
+    match pidfd_send_signal(to.as_fd(), signal) {
+        // It has just ended; we will hear of it.
+        Ok(()) | Err(Errno::SRCH) => Ok(()),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Every process of the jail but its pid 1, found by its pid namespace: pid 1 itself has no capability to do it.
+fn signal_all(jail: &Jail, number: i32) -> std::io::Result<()> {
+    let namespace = |pid: &str| std::fs::read_link(format!("/proc/{pid}/ns/pid"));
+    let init = jail.init.as_raw_nonzero().to_string();
+    let ours = namespace(&init)?;
+    for entry in std::fs::read_dir("/proc")? {
+        let name = entry?.file_name();
+        let Some(text) = name.to_str() else { continue };
+        let Some(pid) = text.parse().ok().and_then(Pid::from_raw) else { continue };
+        // The descriptor first, then the question: the answer is about the process that the descriptor holds, unless it has
+        // ended, and then sending does nothing.
+        let Ok(fd) = pidfd_open(pid, PidfdFlags::empty()) else { continue };
+        if text != init && namespace(text).is_ok_and(|found| found == ours) {
+            send(&fd, number)?;
+        }
+    }
+    Ok(())
+}

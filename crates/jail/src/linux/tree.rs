@@ -1,0 +1,332 @@
+//! The jail's tree, built as a detached mount: no directory and no mountpoint on the host, nothing to clean up even after
+//! SIGKILL. It becomes visible only to the child that takes it as its root.
+
+use std::ffi::CString;
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+use rustix::fs::{self, AtFlags, Mode, OFlags, ResolveFlags};
+use rustix::io::Errno;
+use rustix::mount::{
+    FsMountFlags, FsOpenFlags, MountAttrFlags, MoveMountFlags, fsconfig_create, fsconfig_set_string, fsmount, fsopen,
+    move_mount,
+};
+use thinjail_closure::tree::Kind;
+use thinjail_plan::path::RootPath;
+use thinjail_plan::step::{Access, Confine, Content, Planned, ProcView, Source, Step};
+use thinjail_sys::linux::mount::mount_setattr;
+
+use super::source::{self, KERNEL};
+use crate::os::linux::HostDir;
+use crate::run::RunError;
+
+/// A tree, ready to become a root.
+#[derive(Debug)]
+pub(super) struct Tree {
+    /// The root, detached.
+    pub(super) root: OwnedFd,
+    /// What the child attaches once the root is attached, in order.
+    pub(super) late: Vec<Late>,
+    /// What confines the child.
+    pub(super) namespaces: Vec<String>,
+    /// Host name inside.
+    pub(super) hostname: Option<String>,
+}
+
+/// A mount that waits for the root to be attached.
+#[derive(Debug)]
+pub(super) struct Late {
+    /// What is mounted.
+    pub(super) what: LateMount,
+    /// Where, below the root's descriptor; opened without following links.
+    pub(super) at: CString,
+    /// The same for a message.
+    pub(super) shown: RootPath,
+}
+
+/// What waits.
+#[derive(Debug)]
+pub(super) enum LateMount {
+    /// Before Linux 6.15 a detached tree takes no mounts.
+    Mount(OwnedFd),
+    /// proc(5) shows the pid namespace of the process that makes it.
+    Proc(ProcView),
+}
+
+/// Masked under a full /proc: what tells of the host, its keys and its addresses in memory. Docker's list without /sys.
+const MASKED: [&str; 9] =
+    ["acpi", "asound", "interrupts", "kcore", "keys", "latency_stats", "sched_debug", "scsi", "timer_list"];
+
+/// What to open to mount upon it: never through a link, never out of the tree.
+pub(super) const WITHIN: ResolveFlags =
+    ResolveFlags::NO_SYMLINKS.union(ResolveFlags::NO_MAGICLINKS).union(ResolveFlags::BENEATH);
+
+struct Builder<'a> {
+    root: OwnedFd,
+    /// Mounts that later steps may go below, outermost first.
+    mounts: Vec<(RootPath, OwnedFd, Owner)>,
+    late: Vec<Late>,
+    /// Whether this kernel attaches mounts to a detached tree; found out by the first one.
+    attaches: Option<bool>,
+    made: &'a [&'a HostDir],
+}
+
+/// Whose the files of a mount are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Owner {
+    /// Made by us: mountpoints are made in it as needed.
+    Us,
+    /// The host's: mountpoints must be there.
+    Host,
+}
+
+/// Does every step that is done inside.
+pub(super) fn build(steps: &[Planned], made: &[&HostDir]) -> Result<Tree, RunError> {
+    let mut steps = steps.iter();
+    let Some(Step::Tmpfs { at, size, mode, uid, gid, access }) = steps.next().map(|planned| &planned.step) else {
+        return Err(malformed("it does not begin with the root"));
+    };
+    if at.as_str() != "/" {
+        return Err(malformed("it does not begin with the root"));
+    }
+    let root = tmpfs(at, *size, *mode, (*uid, *gid), Access { write: true, ..*access })?;
+    let mut builder = Builder { root, mounts: Vec::new(), late: Vec::new(), attaches: None, made };
+    let mut confine = None;
+    for planned in steps {
+        if let Step::Confine(step) = &planned.step {
+            confine = Some(step);
+        } else {
+            builder.step(&planned.step)?;
+        }
+    }
+    let Some(Confine::Linux { namespaces, hostname }) = confine else {
+        return Err(malformed("it does not say which namespaces"));
+    };
+    mount_setattr(&builder.root, c"", false, source::attributes(*access))
+        .map_err(|cause| RunError::setup("make the root of the jail read-only".into(), cause))?;
+    let Builder { root, late, .. } = builder;
+    Ok(Tree { root, late, namespaces: namespaces.clone(), hostname: hostname.clone() })
+}
+
+fn malformed(why: &str) -> RunError {
+    RunError::setup("carry out the plan".into(), io::Error::other(format!("{why}; this is a bug in thinjail")))
+}
+
+/// A new tmpfs(5), detached.
+fn tmpfs(at: &RootPath, size: u64, mode: u32, owner: (u32, u32), access: Access) -> Result<OwnedFd, RunError> {
+    let make = || -> Result<OwnedFd, Errno> {
+        let fs = fsopen(c"tmpfs", FsOpenFlags::FSOPEN_CLOEXEC)?;
+        fsconfig_set_string(fs.as_fd(), c"size", size.to_string())?;
+        fsconfig_set_string(fs.as_fd(), c"mode", format!("{mode:o}"))?;
+        if owner != (0, 0) {
+            fsconfig_set_string(fs.as_fd(), c"uid", owner.0.to_string())?;
+            fsconfig_set_string(fs.as_fd(), c"gid", owner.1.to_string())?;
+        }
+        fsconfig_create(fs.as_fd())?;
+        let mut attr = MountAttrFlags::MOUNT_ATTR_NOSUID | MountAttrFlags::MOUNT_ATTR_NODEV;
+        if !access.exec {
+            attr |= MountAttrFlags::MOUNT_ATTR_NOEXEC;
+        }
+        if !access.write {
+            attr |= MountAttrFlags::MOUNT_ATTR_RDONLY;
+        }
+        fsmount(fs.as_fd(), FsMountFlags::FSMOUNT_CLOEXEC, attr)
+    };
+    make().map_err(|cause| {
+        let help = match cause {
+            Errno::NOSYS => Some(KERNEL.to_owned()),
+            Errno::PERM => Some(PRIVILEGE.to_owned()),
+            _ => None,
+        };
+        RunError::setup(format!("make a tmpfs for {at}"), cause.into()).help(help)
+    })
+}
+
+/// What root may lack.
+pub(super) const PRIVILEGE: &str =
+    "CAP_SYS_ADMIN is needed: run it as root; in a container, one that is allowed to mount (docker: --privileged)";
+
+impl Builder<'_> {
+    fn step(&mut self, step: &Step) -> Result<(), RunError> {
+        match step {
+            Step::MakeDir { at, mode, uid, gid } => self.make_dir(at, *mode, (*uid, *gid)),
+            Step::PutFile { at, content, mode } => self.put_file(at, content, *mode),
+            Step::Symlink { at, to } => {
+                let (base, below) = self.base(at);
+                fs::symlinkat(to.as_str(), base, below)
+                    .map_err(|e| RunError::setup(format!("make the link {at}"), e.into()))
+            }
+            Step::Bind { source, at, access } => {
+                let mount = source::clone(source, *access, self.made)?;
+                self.attach(mount, at, source.kind, Owner::Host)
+            }
+            Step::Tmpfs { at, size, mode, uid, gid, access } => {
+                let mount = tmpfs(at, *size, *mode, (*uid, *gid), *access)?;
+                self.attach(mount, at, Kind::Directory, Owner::Us)
+            }
+            Step::Devices { at, nodes, links, .. } => self.devices(at, nodes, links),
+            Step::Proc { at, view } => self.proc(at, *view),
+            Step::MakeHostDir { .. } | Step::Confine(_) => Err(malformed("a step of the host is among those inside")),
+        }
+    }
+
+    /// The mount that `at` lies on, and the path below it.
+    fn base<'p>(&self, at: &'p RootPath) -> (BorrowedFd<'_>, &'p str) {
+        let (fd, below, _) = self.enclosing(at);
+        (fd, below)
+    }
+
+    fn enclosing<'p>(&self, at: &'p RootPath) -> (BorrowedFd<'_>, &'p str, Owner) {
+        let inner = self.mounts.iter().rev().find_map(|(dir, fd, owner)| match at.below(dir) {
+            Some("") | None => None,
+            Some(below) => Some((fd.as_fd(), below, *owner)),
+        });
+        inner.unwrap_or_else(|| (self.root.as_fd(), &at.as_str()[1..], Owner::Us))
+    }
+
+    fn make_dir(&self, at: &RootPath, mode: u32, owner: (u32, u32)) -> Result<(), RunError> {
+        let (base, below) = self.base(at);
+        let made = match fs::mkdirat(base, below, Mode::from_bits_truncate(mode)) {
+            Err(Errno::EXIST) => Ok(()),
+            other => other,
+        };
+        let owned = made.and_then(|()| {
+            if owner == (0, 0) {
+                return Ok(());
+            }
+            let (uid, gid) = (fs::Uid::from_raw(owner.0), fs::Gid::from_raw(owner.1));
+            fs::chownat(base, below, Some(uid), Some(gid), AtFlags::SYMLINK_NOFOLLOW)
+        });
+        owned.map_err(|cause| RunError::setup(format!("make the directory {at} inside"), cause.into()))
+    }
+
+    fn put_file(&self, at: &RootPath, content: &Content, mode: u32) -> Result<(), RunError> {
+        let failed = |cause: io::Error| RunError::setup(format!("write {at} inside"), cause);
+        let bytes = match content {
+            Content::Text(text) => text.as_bytes(),
+            Content::Bytes(bytes) => bytes,
+            Content::Copy(_) => return Err(malformed("a file is to be copied, which Linux never needs")),
+        };
+        let (base, below) = self.base(at);
+        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let fd = fs::openat(base, below, flags, Mode::from_bits_truncate(mode)).map_err(|e| failed(e.into()))?;
+        io::Write::write_all(&mut std::fs::File::from(fd), bytes).map_err(failed)
+    }
+
+    fn devices(&mut self, at: &RootPath, nodes: &[Source], links: &[(String, String)]) -> Result<(), RunError> {
+        self.make_dir(at, 0o755, (0, 0))?;
+        // Read-only keeps a jailed root from changing owner or mode of the host's node; writing to a device needs no
+        // writable mount.
+        let access = Access { write: false, exec: false, dev: true };
+        for node in nodes {
+            // The host's /dev is wherever it is; the name below it is what counts.
+            let name = node.path.name().unwrap_or_default();
+            let place = at.join(name).map_err(|error| malformed(&error.to_string()))?;
+            let mount = source::clone(node, access, self.made)?;
+            self.attach(mount, &place, node.kind, Owner::Host)?;
+        }
+        for (name, to) in links {
+            let place = at.join(name).map_err(|error| malformed(&error.to_string()))?;
+            self.step(&Step::Symlink { at: place, to: to.clone() })?;
+        }
+        Ok(())
+    }
+
+    fn proc(&mut self, at: &RootPath, view: ProcView) -> Result<(), RunError> {
+        self.make_dir(at, 0o755, (0, 0))?;
+        self.wait_for_root(LateMount::Proc(view), at)?;
+        if view == ProcView::Pid {
+            return Ok(());
+        }
+        for name in MASKED {
+            let Ok(stat) = fs::statat(fs::CWD, format!("/proc/{name}"), AtFlags::SYMLINK_NOFOLLOW) else { continue };
+            let place = at.join(name).map_err(|error| malformed(&error.to_string()))?;
+            let none = Access::default();
+            let mask = if fs::FileType::from_raw_mode(stat.st_mode).is_dir() {
+                tmpfs(&place, 4096, 0o555, (0, 0), none)?
+            } else {
+                self.empty_file()?
+            };
+            self.wait_for_root(LateMount::Mount(mask), &place)?;
+        }
+        Ok(())
+    }
+
+    /// A detached mount of an empty file that nobody can open for anything.
+    fn empty_file(&self) -> Result<OwnedFd, RunError> {
+        use rustix::mount::{OpenTreeFlags, open_tree};
+        let make = || -> io::Result<OwnedFd> {
+            let holder = tmpfs(&RootPath::root(), 4096, 0o555, (0, 0), Access { write: true, ..Access::default() })
+                .map_err(|error| error.cause.unwrap_or_else(|| io::Error::other("no tmpfs")))?;
+            let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
+            let file = fs::openat(&holder, c"masked", flags, Mode::empty())?;
+            let clone =
+                OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC | OpenTreeFlags::AT_EMPTY_PATH;
+            let mount = open_tree(&file, c"", clone)?;
+            mount_setattr(&mount, c"", false, source::attributes(Access::default()))?;
+            Ok(mount)
+        };
+        make().map_err(|cause| RunError::setup("make a mask for /proc".into(), cause))
+    }
+
+    fn wait_for_root(&mut self, what: LateMount, at: &RootPath) -> Result<(), RunError> {
+        let below = CString::new(&at.as_str()[1..]).map_err(|_| malformed("a path has a NUL byte"))?;
+        self.late.push(Late { what, at: below, shown: at.clone() });
+        Ok(())
+    }
+
+    /// Puts a detached mount at its place: now if the kernel can, else once the root is attached.
+    fn attach(&mut self, mount: OwnedFd, at: &RootPath, kind: Kind, owner: Owner) -> Result<(), RunError> {
+        let mut attaches = self.attaches;
+        let point = self.mountpoint(at, kind)?;
+        if attaches != Some(false) {
+            let flags = MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH | MoveMountFlags::MOVE_MOUNT_T_EMPTY_PATH;
+            match move_mount(&mount, c"", &point, c"", flags) {
+                Ok(()) => attaches = Some(true),
+                Err(Errno::INVAL) if attaches.is_none() => attaches = Some(false),
+                Err(cause) => return Err(RunError::setup(format!("mount on {at} inside"), cause.into())),
+            }
+        }
+        drop(point);
+        self.attaches = attaches;
+        if attaches == Some(false) {
+            let keep = rustix::io::fcntl_dupfd_cloexec(&mount, 0)
+                .map_err(|cause| RunError::setup(format!("mount on {at} inside"), cause.into()))?;
+            self.wait_for_root(LateMount::Mount(keep), at)?;
+        }
+        if kind == Kind::Directory {
+            self.mounts.push((at.clone(), mount, owner));
+        }
+        Ok(())
+    }
+
+    /// Opens what will be covered, making it if it lies in a directory of ours.
+    fn mountpoint(&self, at: &RootPath, kind: Kind) -> Result<OwnedFd, RunError> {
+        let (base, below, owner) = self.enclosing(at);
+        let failed = |cause: Errno| {
+            let help = match (owner, cause) {
+                (Owner::Host, Errno::NOENT | Errno::NOTDIR | Errno::LOOP) => {
+                    Some(format!("it lies in a directory of the host, so it has to be there: make {at} on the host"))
+                }
+                _ => None,
+            };
+            RunError::setup(format!("make the mountpoint {at} inside"), cause.into()).help(help)
+        };
+        if owner == Owner::Us {
+            if kind == Kind::Directory {
+                match fs::mkdirat(base, below, Mode::from_bits_truncate(0o755)) {
+                    Ok(()) | Err(Errno::EXIST) => {}
+                    Err(cause) => return Err(failed(cause)),
+                }
+            } else {
+                let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+                return fs::openat(base, below, flags, Mode::from_bits_truncate(0o444)).map_err(failed);
+            }
+        }
+        let mut flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        if kind == Kind::Directory {
+            flags |= OFlags::DIRECTORY;
+        }
+        fs::openat2(base, below, flags, Mode::empty(), WITHIN).map_err(failed)
+    }
+}

@@ -1,0 +1,108 @@
+//! The host's steps on Linux: directories, made and removed by descriptor.
+
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+
+use rustix::fs::{self, AtFlags, Gid, Mode, OFlags, ResolveFlags, StatxFlags, Uid};
+use thinjail_plan::path::HostPath;
+use thinjail_plan::step::Step;
+
+use super::{Os, StepError};
+
+/// Never through a symbolic link, nor through one of /proc's.
+pub(crate) const NO_LINKS: ResolveFlags = ResolveFlags::NO_SYMLINKS.union(ResolveFlags::NO_MAGICLINKS);
+
+/// The host itself.
+pub(crate) struct Host;
+
+/// A directory that was asked for.
+#[derive(Debug)]
+pub(crate) struct HostDir {
+    /// Where.
+    pub(crate) path: HostPath,
+    /// The directory, whether we made it or found it: what is bound into the jail is this very one.
+    pub(crate) fd: OwnedFd,
+    /// How to take it back, if it was us who made it.
+    made: Option<Made>,
+}
+
+/// What an undo has to find again before it removes anything.
+#[derive(Debug)]
+struct Made {
+    parent: OwnedFd,
+    identity: Identity,
+    keep: bool,
+}
+
+/// Which directory on which mount. A bind mount has the st_dev of its source, so the mount's own number is needed as well.
+#[derive(Debug, PartialEq, Eq)]
+struct Identity {
+    device: (u32, u32),
+    inode: u64,
+    mount: u64,
+}
+
+fn identity<Fd: AsFd>(dir: Fd, name: &str) -> io::Result<Identity> {
+    let flags = if name.is_empty() { AtFlags::EMPTY_PATH } else { AtFlags::SYMLINK_NOFOLLOW };
+    let stat = fs::statx(dir, name, flags, StatxFlags::INO | StatxFlags::MNT_ID)?;
+    Ok(Identity { device: (stat.stx_dev_major, stat.stx_dev_minor), inode: stat.stx_ino, mount: stat.stx_mnt_id })
+}
+
+impl Os for Host {
+    type Done = HostDir;
+
+    fn apply(&mut self, step: &Step) -> Result<HostDir, StepError> {
+        let Step::MakeHostDir { path, mode, uid, gid, keep } = step else {
+            return Err(StepError::NotHere { system: "Linux" });
+        };
+        let failed = |cause: io::Error| StepError::MakeHostDir { path: path.clone(), cause };
+        let (Some(parent), Some(name)) = (path.parent(), path.name()) else {
+            return Err(failed(io::ErrorKind::InvalidInput.into()));
+        };
+        let look = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let parent =
+            fs::openat2(fs::CWD, parent.as_str(), look, Mode::empty(), NO_LINKS).map_err(|e| failed(e.into()))?;
+        // Nobody else may enter before it has its owner.
+        let new = match fs::mkdirat(&parent, name, Mode::from_bits_truncate(0o700)) {
+            Ok(()) => true,
+            Err(rustix::io::Errno::EXIST) => false,
+            Err(error) => return Err(failed(error.into())),
+        };
+        let read = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let opened = fs::openat(&parent, name, read, Mode::empty()).map_err(io::Error::from);
+        if let (false, Ok(fd)) = (new, &opened) {
+            let owner = fs::fstat(fd).map_err(|e| failed(e.into()))?.st_uid;
+            if owner != *uid && owner != 0 {
+                return Err(StepError::Taken { path: path.clone(), owner });
+            }
+        }
+        let done = opened.and_then(|fd| {
+            if new {
+                fs::fchown(&fd, Some(Uid::from_raw(*uid)), Some(Gid::from_raw(*gid)))?;
+                fs::fchmod(&fd, Mode::from_bits_truncate(*mode))?;
+                let identity = identity(&fd, "")?;
+                return Ok(HostDir { path: path.clone(), fd, made: Some(Made { parent, identity, keep: *keep }) });
+            }
+            Ok(HostDir { path: path.clone(), fd, made: None })
+        });
+        done.map_err(failed)
+    }
+
+    fn undo(&mut self, done: &HostDir, failed: bool) -> Result<(), StepError> {
+        let Some(made) = &done.made else { return Ok(()) };
+        if made.keep && !failed {
+            return Ok(());
+        }
+        let refused = |cause: io::Error| StepError::RemoveHostDir { path: done.path.clone(), cause };
+        let Some(name) = done.path.name() else { return Ok(()) };
+        match identity(&made.parent, name) {
+            Ok(found) if found == made.identity => {}
+            // Another one has its name by now, or it is gone: not ours to touch.
+            Ok(_) => return Ok(()),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+            Err(error) => return Err(refused(error)),
+        }
+        // rmdir(2) takes empty directories only: what a daemon left in there stays, and is told of.
+        fs::unlinkat(&made.parent, name, AtFlags::REMOVEDIR).map_err(|error| refused(error.into()))
+    }
+}
