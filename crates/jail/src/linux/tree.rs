@@ -82,8 +82,15 @@ enum Owner {
 
 /// Does every step that is done inside.
 pub(super) fn build(steps: &[Planned], made: &[&HostDir]) -> Result<Tree, RunError> {
-    let mut steps = steps.iter();
-    let Some(Step::Tmpfs { at, size, mode, uid, gid, access }) = steps.next().map(|planned| &planned.step) else {
+    let confine = steps.iter().find_map(|planned| match &planned.step {
+        Step::Confine(confine) => Some(confine),
+        _ => None,
+    });
+    let Some(Confine::Linux { namespaces, hostname }) = confine else {
+        return Err(malformed("it does not say which namespaces"));
+    };
+    let mut steps = steps.iter().map(|planned| &planned.step).filter(|step| !matches!(step, Step::Confine(_)));
+    let Some(Step::Tmpfs { at, size, mode, uid, gid, access }) = steps.next() else {
         return Err(malformed("it does not begin with the root"));
     };
     if at.as_str() != "/" {
@@ -91,17 +98,9 @@ pub(super) fn build(steps: &[Planned], made: &[&HostDir]) -> Result<Tree, RunErr
     }
     let root = tmpfs(at, *size, *mode, (*uid, *gid), Access { write: true, ..*access })?;
     let mut builder = Builder { root, mounts: Vec::new(), late: Vec::new(), attaches: None, made };
-    let mut confine = None;
-    for planned in steps {
-        if let Step::Confine(step) = &planned.step {
-            confine = Some(step);
-        } else {
-            builder.step(&planned.step)?;
-        }
+    for step in steps {
+        builder.step(step)?;
     }
-    let Some(Confine::Linux { namespaces, hostname }) = confine else {
-        return Err(malformed("it does not say which namespaces"));
-    };
     mount_setattr(&builder.root, c"", false, source::attributes(*access))
         .map_err(|cause| RunError::setup("make the root of the jail read-only".into(), cause))?;
     let Builder { root, late, .. } = builder;
@@ -150,7 +149,7 @@ impl Builder<'_> {
     fn step(&mut self, step: &Step) -> Result<(), RunError> {
         match step {
             Step::MakeDir { at, mode, uid, gid } => self.make_dir(at, *mode, (*uid, *gid)),
-            Step::PutFile { at, content, mode } => self.put_file(at, content, *mode),
+            Step::PutFile { at, content, mode, uid, gid } => self.put_file(at, content, *mode, (*uid, *gid)),
             Step::Symlink { at, to } => {
                 let (base, below) = self.base(at);
                 fs::symlinkat(to.as_str(), base, below)
@@ -200,7 +199,7 @@ impl Builder<'_> {
         owned.map_err(|cause| RunError::setup(format!("make the directory {at} inside"), cause.into()))
     }
 
-    fn put_file(&self, at: &RootPath, content: &Content, mode: u32) -> Result<(), RunError> {
+    fn put_file(&self, at: &RootPath, content: &Content, mode: u32, owner: (u32, u32)) -> Result<(), RunError> {
         let failed = |cause: io::Error| RunError::setup(format!("write {at} inside"), cause);
         let bytes = match content {
             Content::Text(text) => text.as_bytes(),
@@ -210,6 +209,10 @@ impl Builder<'_> {
         let (base, below) = self.base(at);
         let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let fd = fs::openat(base, below, flags, Mode::from_bits_truncate(mode)).map_err(|e| failed(e.into()))?;
+        if owner != (0, 0) {
+            let (uid, gid) = (fs::Uid::from_raw(owner.0), fs::Gid::from_raw(owner.1));
+            fs::fchown(&fd, Some(uid), Some(gid)).map_err(|e| failed(e.into()))?;
+        }
         io::Write::write_all(&mut std::fs::File::from(fd), bytes).map_err(failed)
     }
 
