@@ -80,6 +80,12 @@ macro_rules! path_type {
                 }
             }
 
+            /// A path that stands in our own source, plain already.
+            pub(crate) fn fixed(text: &'static str) -> Self {
+                debug_assert_eq!(plain(text).as_deref(), Ok(text));
+                Self(text.into())
+            }
+
             /// `/`.
             #[must_use]
             pub fn root() -> Self {

@@ -1,31 +1,184 @@
-//! Spec + facts -> plan.
-use crate::facts::Facts;
+//! Spec + facts -> plan, or everything that would fail.
+//!
+//! In this order: who runs; what every jail begins with; what is written; what the programs need; the place for the
+//! daemon's own pidfile; the usual files of /etc. What comes first wins over what comes later, and what is written wins
+//! over what is usual. Then the way to each thing is looked at, and the steps come out parents first.
+
+mod capabilities;
+mod etc;
+mod exec;
+mod freebsd;
+mod identity;
+mod inside;
+mod limits;
+mod links;
+mod linux;
+mod mounts;
+mod pidfile;
+mod problem;
+mod programs;
+mod quantity;
+mod signals;
+mod ways;
+
+use crate::defaults;
+use crate::facts::{Facts, System, SystemKind};
+use crate::path::RootPath;
 use crate::plan::Plan;
-use crate::spec::Spec;
-
-/// Which exit code a problem asks for; the numbers are the command line's business.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Class {
-    /// The profile, or the host as the profile needs it.
-    Setup,
-    /// The program is there but can't be executed.
-    NotExecutable,
-    /// There is no such program.
-    NotFound,
-}
-
-/// One thing that would fail.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Problem {
-    /// The exit code's class.
-    pub class: Class,
-    /// Lowercase: what was tried, on which object, why it would fail.
-    pub what: String,
-    /// What to do about it, in the imperative.
-    pub help: Option<String>,
-}
+use crate::spec::{Spec, TmpSize};
+use crate::step::{Access, Content, Planned};
+use crate::wishes::wishes;
+use inside::{Entry, Inside, Node, Origin};
+use problem::Report;
+pub use problem::{Class, Problem};
 
 /// The plan, or everything that would fail, the most telling first. Never an empty list.
-pub fn resolve(_name: &str, _spec: &Spec, _facts: &Facts) -> Result<Plan, Vec<Problem>> {
-    Err(Vec::new())
+pub fn resolve(name: &str, spec: &Spec, facts: &Facts) -> Result<Plan, Vec<Problem>> {
+    let kind = facts.system.kind();
+    let spec = &spec.for_system(kind);
+    if let Some(key) = spec.nul() {
+        return Err(vec![Problem::setup(format!("{key} has a NUL byte in it, which no system call takes"))]);
+    }
+    let mut report = Report::default();
+    let mut inside = Inside::default();
+    let mut host = Vec::new();
+
+    let argv = command(spec, &mut report);
+    let who = identity::resolve(spec, facts, &mut report);
+    let network = exec::network(spec, &mut report);
+    let hostname = exec::hostname(spec, kind, &mut report);
+
+    match kind {
+        SystemKind::Linux => linux::base(spec, facts, &mut inside, &mut report),
+        SystemKind::FreeBsd => freebsd::base(spec, &mut inside, &mut report),
+    }
+    for wish in wishes(spec, kind) {
+        if let Some(wish) = report.keep(wish) {
+            host.extend(mounts::place(&wish, &who, facts, &mut inside, &mut report));
+        }
+    }
+    if let Some(size) = tmp_size(spec, &mut report) {
+        report.keep(mounts::tmp(size, &mut inside));
+    }
+    let main = argv.first().map_or("", String::as_str);
+    let programs = programs::resolve(main, &spec.programs, facts, &mut inside, &mut report);
+    let pidfile = spec.pidfile.as_ref().and_then(|written| {
+        let decided = pidfile::resolve(written, facts, &who, &mut inside, &mut report);
+        report.keep(decided)
+    });
+    etc::resolve(spec, facts, &who, network, &programs, &mut inside, &mut report);
+    report.keep(root(&mut inside, kind));
+
+    let steps = inside.finish(facts, &mut report);
+    let program = programs.main.clone().unwrap_or_else(RootPath::root);
+    let exec = exec::exec(spec, program, argv, &who, network, kind, &mut report);
+    check_chdir(&exec.chdir, &inside, facts, &mut report);
+    let stop = exec::stop(spec, kind, &mut report);
+    let confine = match kind {
+        SystemKind::Linux => {
+            linux::check_proc(spec, &programs, &mut report);
+            if !spec.params.is_empty() {
+                report.problem(
+                    Problem::setup("params: these are jail(8)'s parameters").help("write them under [freebsd]"),
+                );
+            }
+            linux::confine(hostname, network)
+        }
+        SystemKind::FreeBsd => freebsd::confine(name, spec, hostname, network, &mut report),
+    };
+    if spec.limits.is_empty() {
+        report.note("no limits are written: those of the caller hold");
+    }
+    if !report.problems.is_empty() {
+        return Err(report.sorted());
+    }
+    let (host, inside) = in_order(&facts.system, host, confine, steps);
+    let name = name.to_string();
+    let system = facts.system.clone();
+    Ok(Plan { name, system, host, inside, exec, stop, pidfile, notes: report.notes })
+}
+
+/// On Linux all mounts are in the jail's own namespace and vanish with it; on FreeBSD they are the host's.
+fn in_order(
+    system: &System,
+    mut host: Vec<Planned>,
+    confine: Planned,
+    steps: Vec<Planned>,
+) -> (Vec<Planned>, Vec<Planned>) {
+    // Two wishes may share directories that are not there yet.
+    let mut seen = Vec::new();
+    host.retain(|planned| {
+        let new = !seen.contains(&planned.step);
+        seen.push(planned.step.clone());
+        new
+    });
+    match system.kind() {
+        SystemKind::Linux => {
+            let mut inside = vec![confine];
+            inside.extend(steps);
+            (host, inside)
+        }
+        SystemKind::FreeBsd => {
+            host.extend(steps);
+            (host, vec![confine])
+        }
+    }
+}
+
+fn command(spec: &Spec, report: &mut Report) -> Vec<String> {
+    let argv = spec.command.list().map_err(|error| Problem::setup(format!("command: {error}")));
+    let argv = report.keep(argv);
+    if argv.as_ref().is_some_and(|argv| argv.first().is_none_or(String::is_empty)) {
+        report.problem(Problem::setup("command is empty").help("write command = \"/usr/sbin/nginx\""));
+    }
+    let argv = argv.unwrap_or_default();
+    for program in argv.iter().take(1).chain(&spec.programs) {
+        if program.contains('/') && !program.starts_with('/') {
+            report.problem(
+                Problem::setup(format!("run {program}: the path is relative, and to what is not said"))
+                    .help("write it from the root on, or as a name that is looked up in PATH"),
+            );
+        }
+    }
+    argv
+}
+
+fn tmp_size(spec: &Spec, report: &mut Report) -> Option<u64> {
+    match spec.tmp.as_ref()? {
+        TmpSize::Switch(false) => None,
+        TmpSize::Switch(true) => {
+            report.note(format!("tmp = true: /tmp holds {} MiB at most", defaults::TMP_SIZE >> 20));
+            Some(defaults::TMP_SIZE)
+        }
+        TmpSize::Size(written) => report.keep(quantity::size(written).filter(|size| *size > 0).ok_or_else(|| {
+            Problem::setup(format!("tmp = {written:?} is no size")).help("write tmp = true, or a size such as \"64M\"")
+        })),
+    }
+}
+
+/// The root itself: as large as what we put there, and a little more.
+fn root(inside: &mut Inside, kind: SystemKind) -> Result<(), Problem> {
+    const PAGE: u64 = 4096;
+    let bytes = |entry: &Entry| match &entry.node {
+        Node::File { content: Content::Text(text), .. } => text.len() as u64,
+        Node::File { content: Content::Bytes(bytes), .. } => bytes.len() as u64,
+        _ => entry.bytes,
+    };
+    let content: u64 = inside.entries.values().map(|entry| bytes(entry).div_ceil(PAGE) * PAGE).sum();
+    let size = defaults::ROOT_SIZE.saturating_add(content.next_multiple_of(1 << 20));
+    // On FreeBSD the programs themselves are copied there; on Linux each is a mount of its own.
+    let exec = kind == SystemKind::FreeBsd;
+    let access = Access { write: false, exec, dev: false };
+    let node = Node::Tmpfs { size, mode: 0o755, uid: 0, gid: 0, access };
+    inside
+        .put(RootPath::root(), Entry::new(node, Origin::Base, "the jail's root, read-only once everything is in place"))
+}
+
+fn check_chdir(chdir: &RootPath, inside: &Inside, facts: &Facts, report: &mut Report) {
+    if !inside.has_dir(chdir, facts) {
+        report.problem(
+            Problem::setup(format!("chdir: there will be no directory {chdir} inside"))
+                .help("name it in read or write, or take chdir out"),
+        );
+    }
 }

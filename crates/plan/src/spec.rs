@@ -1,6 +1,9 @@
 //! What is wanted: the words of a profile, or of the command line, and nothing else. A flag and a key are the same word.
 
+mod nul;
+mod system;
 pub mod toml;
+pub mod words;
 
 use std::collections::BTreeMap;
 

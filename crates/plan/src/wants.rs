@@ -1,9 +1,77 @@
 //! Spec -> what to ask of the host.
-use crate::facts::{SystemKind, Wants};
-use crate::spec::Spec;
 
-/// Everything that `resolve` will need to know, and nothing else.
+use std::collections::BTreeSet;
+
+use crate::defaults;
+use crate::etc::{self, Usual};
+use crate::facts::{SystemKind, Wants};
+use crate::path::{HostPath, RootPath};
+use crate::spec::Spec;
+use crate::wishes::{Wish, wishes};
+
+/// Everything that `resolve` will need to know, and nothing else. What does not fit is left out here; `resolve` says so.
 #[must_use]
-pub fn wants(_spec: &Spec, _system: SystemKind) -> Wants {
-    Wants::default()
+pub fn wants(spec: &Spec, system: SystemKind) -> Wants {
+    let spec = &spec.for_system(system);
+    let mounts: Vec<Wish> = wishes(spec, system).into_iter().flatten().collect();
+    let search_path = spec.env.get("PATH").map_or(defaults::search_path(system), String::as_str);
+    let etc = etc_files(spec, system);
+
+    let mut paths: BTreeSet<HostPath> = mounts.iter().map(|wish| wish.source.clone()).collect();
+    paths.extend(etc.iter().cloned());
+    paths.extend(pidfile_dir(spec));
+    if system == SystemKind::Linux {
+        paths.extend(devices(spec));
+    }
+    paths.extend(mount_points(spec, &mounts, &etc));
+
+    let command = spec.command.list().unwrap_or_default();
+    let owners = spec.mount.iter().filter_map(|mount| mount.owner.clone());
+    let groups = spec.mount.iter().filter_map(|mount| mount.group.clone());
+    Wants {
+        paths,
+        programs: command.into_iter().take(1).filter(|main| !main.is_empty()).chain(spec.programs.clone()).collect(),
+        search_path: search_path.split(':').filter_map(|dir| HostPath::new(dir).ok()).collect(),
+        loader_env: spec
+            .env
+            .iter()
+            .filter(|(name, _)| name.starts_with("LD_"))
+            .map(|(name, value)| (name.clone(), value.clone()))
+            .collect(),
+        users: spec.user.clone().into_iter().chain(spec.users.clone()).chain(owners).collect(),
+        groups: spec.group.clone().into_iter().chain(spec.groups.clone().unwrap_or_default()).chain(groups).collect(),
+    }
+}
+
+fn etc_files(spec: &Spec, system: SystemKind) -> Vec<HostPath> {
+    let words: Vec<Usual> = match &spec.etc {
+        Some(words) => words.iter().filter_map(|word| Usual::by_word(word)).collect(),
+        None => Usual::ALL.to_vec(),
+    };
+    etc::paths(&words, system)
+}
+
+fn pidfile_dir(spec: &Spec) -> Option<HostPath> {
+    HostPath::new(spec.pidfile.as_deref()?).ok()?.parent()
+}
+
+fn devices(spec: &Spec) -> Vec<HostPath> {
+    let named =
+        spec.devices.iter().map(|word| word.strip_prefix("/dev/").unwrap_or(word)).filter(|word| *word != "shm");
+    named.chain(defaults::DEVICES).filter_map(|name| HostPath::new(&format!("/dev/{name}")).ok()).collect()
+}
+
+/// Below a directory of the host nothing can be made, so whatever goes there must have its place there already.
+fn mount_points(spec: &Spec, mounts: &[Wish], etc: &[HostPath]) -> BTreeSet<HostPath> {
+    let mut places: Vec<RootPath> = mounts.iter().map(Wish::place).collect();
+    places.extend(etc.iter().map(HostPath::inside));
+    places.extend(pidfile_dir(spec).map(|dir| dir.inside()));
+    places.extend(spec.chdir.as_deref().and_then(|dir| RootPath::new(dir).ok()));
+    places.extend(spec.tmp.as_ref().map(|_| RootPath::fixed("/tmp")));
+    let mut points = BTreeSet::new();
+    for mount in mounts {
+        let below = places.iter().filter_map(|place| place.below(&mount.place())).filter(|rest| !rest.is_empty());
+        points.extend(below.filter_map(|rest| mount.source.join(rest).ok()));
+    }
+    points
 }

@@ -1,0 +1,107 @@
+//! Symbolic links on the way to a file: which are to be trusted, and how the same way is made inside.
+
+use thinjail_closure::tree::{Link, Resolved};
+
+use super::problem::Problem;
+
+/// Links followed at most, as path_resolution(7) has it.
+const MOST_LINKS: usize = 40;
+
+/// The law of links. A link is fit if no one but root and the caller could have put it there, or if its owner owns the
+/// file at the end too (then nothing is gained by it: Apache's `SymLinksIfOwnerMatch`). Any other link could be pointed at
+/// a file that its owner may not read, and we, being root, would bring that file in.
+pub(super) fn judge(said: &str, resolved: &Resolved, caller: u32) -> Result<(), Problem> {
+    let fit = |link: &&Link| {
+        let ours = (link.uid == 0 || link.uid == caller) && !link.loose;
+        ours || link.uid == resolved.meta.uid
+    };
+    match resolved.links.iter().find(|link| !fit(link)) {
+        None => Ok(()),
+        Some(link) => {
+            let at = link.at.display();
+            let to = link.to.display();
+            let why = if link.loose && (link.uid == 0 || link.uid == caller) {
+                format!(
+                    "stands in a directory where others may write, and the file at its end belongs to {}",
+                    uid(resolved)
+                )
+            } else {
+                format!("belongs to uid {}, and the file at its end to {}", link.uid, uid(resolved))
+            };
+            Err(Problem::setup(format!("{said}: the link {at} -> {to} {why}, so it could be pointed anywhere"))
+                .help(format!("write {} if that is the file that is meant", resolved.real.display())))
+        }
+    }
+}
+
+fn uid(resolved: &Resolved) -> String {
+    format!("uid {}", resolved.meta.uid)
+}
+
+/// A way from the root on, with known links followed and everything else taken for plain names.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Way {
+    /// The path without any link in it.
+    pub(super) real: String,
+    /// Directories that are entered only to be left by `..`; they must be there as well.
+    pub(super) entered: Vec<String>,
+}
+
+/// Walks `path`; none if it goes round in circles or its links say what is no UTF-8.
+pub(super) fn walk(path: &str, links: &[Link]) -> Option<Way> {
+    let mut pending: Vec<&str> = path.rsplit('/').collect();
+    let mut here: Vec<&str> = Vec::new();
+    let mut entered = Vec::new();
+    let mut followed = 0;
+    while let Some(name) = pending.pop() {
+        match name {
+            "" | "." => continue,
+            ".." => {
+                entered.push(joined(&here));
+                here.pop();
+                continue;
+            }
+            name => here.push(name),
+        }
+        let at = joined(&here);
+        let Some(link) = links.iter().find(|link| link.at.to_str() == Some(at.as_str())) else { continue };
+        followed += 1;
+        if followed > MOST_LINKS {
+            return None;
+        }
+        let to = link.to.to_str()?;
+        here.pop();
+        if to.starts_with('/') {
+            here.clear();
+        }
+        pending.extend(to.rsplit('/'));
+    }
+    Some(Way { real: joined(&here), entered })
+}
+
+fn joined(names: &[&str]) -> String {
+    format!("/{}", names.join("/"))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    fn link(at: &str, to: &str) -> Link {
+        Link { at: at.into(), to: to.into(), uid: 0, loose: false }
+    }
+
+    #[test]
+    fn a_way_goes_through_links_and_then_on() {
+        let links = [link("/var/run", "/run"), link("/run/a", "../srv/./a")];
+        assert_eq!(walk("/var/run/a/b", &links).unwrap().real, "/srv/a/b");
+        assert_eq!(walk("/var/run/a/b", &links).unwrap().entered, ["/run"]);
+        assert_eq!(walk("/", &links).unwrap().real, "/");
+    }
+
+    #[test]
+    fn a_way_in_circles_ends() {
+        assert_eq!(walk("/a", &[link("/a", "b"), link("/b", "/a")]), None);
+    }
+}

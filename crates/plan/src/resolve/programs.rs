@@ -1,0 +1,177 @@
+//! The files that the programs need to start: each at its own place, with the links on the way to it.
+
+use thinjail_closure::closure::{Closure, How, Member, Missing, Role};
+use thinjail_closure::tree::Kind;
+
+use super::inside::{Entry, Inside, Node, Origin};
+use super::links;
+use super::problem::{Class, Problem, Report};
+use crate::facts::{Facts, ProgramFact, SystemKind};
+use crate::path::{HostPath, RootPath};
+use crate::step::{Access, Content, Source};
+
+/// What the closures say beside their files.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Programs {
+    /// The path by which the main program is executed.
+    pub(super) main: Option<RootPath>,
+    /// A member that takes `$ORIGIN` of the main program, which glibc reads from /proc.
+    pub(super) needs_proc: Option<String>,
+    /// A program that could use TLS: it loads a library for it, or can't be seen through.
+    pub(super) tls: Option<String>,
+}
+
+/// Sonames, up to the first `.so`, of what speaks TLS.
+const TLS_LIBRARIES: [&str; 4] = ["libssl", "libgnutls", "libnss3", "libmbedtls"];
+
+pub(super) fn resolve(
+    main: &str,
+    further: &[String],
+    facts: &Facts,
+    inside: &mut Inside,
+    report: &mut Report,
+) -> Programs {
+    let mut programs = Programs::default();
+    for written in std::iter::once(main).chain(further.iter().map(String::as_str)) {
+        let closure = match facts.programs.get(written) {
+            Some(ProgramFact::Closure(closure)) => closure,
+            other => {
+                report.problem(no_closure(written, other));
+                continue;
+            }
+        };
+        for missing in &closure.missing {
+            report.problem(missing_file(written, missing));
+        }
+        for member in &closure.members {
+            let result = bring(member, facts, inside);
+            report.keep(result);
+        }
+        programs.learn(written, closure);
+        if written == main {
+            programs.main = closure.members.first().and_then(|member| RootPath::from_path(&member.path).ok());
+        }
+    }
+    programs
+}
+
+impl Programs {
+    fn learn(&mut self, written: &str, closure: &Closure) {
+        if closure.needs_proc && self.needs_proc.is_none() {
+            self.needs_proc = Some(written.into());
+        }
+        if self.tls.is_some() {
+            return;
+        }
+        let library = closure.members.iter().find(|member| speaks_tls(&member.name));
+        self.tls = if let Some(member) = library {
+            Some(format!("{written} loads {}", member.name))
+        } else if closure.members.iter().any(|member| member.role == Role::Script) {
+            Some(format!("{written} is a script, which may use TLS"))
+        } else if closure.loader.is_none() {
+            Some(format!("{written} is static, and may use TLS"))
+        } else {
+            None
+        };
+    }
+}
+
+fn speaks_tls(soname: &str) -> bool {
+    let name = soname.rsplit('/').next().unwrap_or(soname);
+    let stem = name.split(".so").next().unwrap_or(name);
+    TLS_LIBRARIES.contains(&stem)
+}
+
+fn no_closure(written: &str, fact: Option<&ProgramFact>) -> Problem {
+    let run = |class, why: &str| Problem::new(class, format!("run {written}: {why}"));
+    match fact {
+        Some(ProgramFact::NotFound { why }) => run(Class::NotFound, why).help(if written.contains('/') {
+            "check the path, or install the program"
+        } else {
+            "write its path, or install the program"
+        }),
+        Some(ProgramFact::NotExecutable { why }) => run(Class::NotExecutable, why),
+        Some(ProgramFact::Closure(_)) | None => {
+            run(Class::Setup, "the facts say nothing of this program").help("gather the facts again with this profile")
+        }
+    }
+}
+
+fn missing_file(program: &str, missing: &Missing) -> Problem {
+    let needed_by = missing.needed_by.display();
+    let mut what = match missing.role {
+        Role::Library => format!("library {} is missing, needed by {needed_by}", missing.name),
+        Role::Interpreter => format!("interpreter {} is missing, needed by {needed_by}", missing.name),
+        Role::Script | Role::Program => format!("program {} is missing, needed by {needed_by}", missing.name),
+    };
+    if missing.needed_by.to_str() != Some(program) && program.contains('/') {
+        what.push_str(&format!(", which {program} needs"));
+    }
+    const SHOWN: usize = 4;
+    if !missing.searched.is_empty() {
+        let shown: Vec<_> = missing.searched.iter().take(SHOWN).map(|dir| dir.display().to_string()).collect();
+        what.push_str(&format!("; looked for in {}", shown.join(", ")));
+        match missing.searched.len().saturating_sub(SHOWN) {
+            0 => {}
+            more => what.push_str(&format!(" and {more} more")),
+        }
+    }
+    match missing.role {
+        Role::Library => Problem::setup(what).help("install it, or name its directory in env LD_LIBRARY_PATH"),
+        Role::Interpreter | Role::Script | Role::Program => Problem::setup(what).help("install it"),
+    }
+}
+
+fn bring(member: &Member, facts: &Facts, inside: &mut Inside) -> Result<(), Problem> {
+    let why = why(member);
+    links::judge(&why, &member.resolved, facts.caller)?;
+    let bad = |error| Problem::setup(format!("{why}: {error}"));
+    let path = HostPath::from_path(&member.resolved.real).map_err(bad)?;
+    let asked = HostPath::from_path(&member.path).map_err(bad)?;
+    if member.resolved.meta.kind != Kind::File {
+        return Err(Problem::new(Class::NotExecutable, format!("{why}: {path} is no regular file")));
+    }
+    let source = Source { path, id: Some(member.resolved.meta.id), kind: Kind::File };
+    let real = source.path.inside();
+    let node = match facts.system.kind() {
+        SystemKind::Linux => Node::Bind { source, access: Access { write: false, exec: true, dev: false } },
+        // Single-file mounts panic 13.2 and pin the old file after an upgrade; a copy does neither.
+        SystemKind::FreeBsd => Node::File { content: Content::Copy(source), mode: 0o555, uid: 0, gid: 0 },
+    };
+    inside.bring(
+        asked.as_str(),
+        &member.resolved,
+        real,
+        Entry::new(node, Origin::Closure, why).bytes(member.resolved.meta.size),
+    )
+}
+
+fn why(member: &Member) -> String {
+    let needed_by = member.needed_by.as_ref().map(|path| path.display());
+    match (member.role, needed_by) {
+        (Role::Program, None) => format!("program {}", member.name),
+        (Role::Script, None) => format!("script {}", member.name),
+        (Role::Program | Role::Script, Some(by)) => format!("program {}, named by {by}", member.name),
+        (Role::Interpreter, Some(by)) => format!("interpreter of {by}"),
+        (Role::Interpreter, None) => format!("interpreter {}", member.name),
+        (Role::Library, Some(by)) => format!("library {}, needed by {by}, found by {}", member.name, rule(member.how)),
+        (Role::Library, None) => format!("library {}, found by {}", member.name, rule(member.how)),
+    }
+}
+
+/// The rule of the loader, in its own words.
+fn rule(how: How) -> &'static str {
+    match how {
+        How::Asked => "being asked for",
+        How::Path => "its path",
+        How::SearchPath => "PATH",
+        How::Rpath => "DT_RPATH",
+        How::LibraryPath => "LD_LIBRARY_PATH",
+        How::Runpath => "DT_RUNPATH",
+        How::Cache => "ld.so.cache",
+        How::Hints => "ld-elf.so.hints",
+        How::Default => "the interpreter's own directories",
+        How::Preload => "LD_PRELOAD",
+        How::Implied => "libc, when it is called for",
+    }
+}

@@ -1,0 +1,171 @@
+//! `[linux]` and `[freebsd]`: scalars replace, lists append, tables are merged by key.
+
+use std::collections::BTreeMap;
+
+use super::{Spec, Words};
+use crate::facts::SystemKind;
+
+impl Spec {
+    /// What holds on one system: its table laid over the rest, and no tables left.
+    #[must_use]
+    pub fn for_system(&self, kind: SystemKind) -> Spec {
+        let mut spec = self.clone();
+        let (linux, freebsd) = (spec.linux.take(), spec.freebsd.take());
+        let table = match kind {
+            SystemKind::Linux => linux,
+            SystemKind::FreeBsd => freebsd,
+        };
+        if let Some(table) = table {
+            spec.overlay(*table);
+        }
+        spec
+    }
+
+    /// Lays `over` on top. Every field is named, so that a new key can't be forgotten here.
+    pub fn overlay(&mut self, over: Spec) {
+        let Spec {
+            command,
+            user,
+            group,
+            groups,
+            users,
+            programs,
+            capabilities,
+            read,
+            write,
+            mount,
+            run_dir,
+            state_dir,
+            log_dir,
+            cache_dir,
+            tmp,
+            devices,
+            proc,
+            etc,
+            env,
+            umask,
+            chdir,
+            hostname,
+            network,
+            pidfile,
+            limits,
+            descriptors,
+            tty,
+            stop_signal,
+            stop_timeout,
+            wait,
+            linux,
+            freebsd,
+            params,
+        } = over;
+        // A command is one thing: half of another command's arguments at its end would be none.
+        if !command.is_empty() {
+            self.command = command;
+        }
+        replace(&mut self.user, user);
+        replace(&mut self.group, group);
+        append_optional(&mut self.groups, groups);
+        self.users.extend(users);
+        self.programs.extend(programs);
+        append_words(&mut self.capabilities, capabilities);
+        self.read.extend(read);
+        self.write.extend(write);
+        self.mount.extend(mount);
+        replace(&mut self.run_dir, run_dir);
+        replace(&mut self.state_dir, state_dir);
+        replace(&mut self.log_dir, log_dir);
+        replace(&mut self.cache_dir, cache_dir);
+        replace(&mut self.tmp, tmp);
+        self.devices.extend(devices);
+        replace(&mut self.proc, proc);
+        append_optional(&mut self.etc, etc);
+        merge(&mut self.env, env);
+        replace(&mut self.umask, umask);
+        replace(&mut self.chdir, chdir);
+        replace(&mut self.hostname, hostname);
+        replace(&mut self.network, network);
+        replace(&mut self.pidfile, pidfile);
+        merge(&mut self.limits, limits);
+        self.descriptors.extend(descriptors);
+        self.tty |= tty;
+        replace(&mut self.stop_signal, stop_signal);
+        replace(&mut self.stop_timeout, stop_timeout);
+        replace(&mut self.wait, wait);
+        replace(&mut self.linux, linux);
+        replace(&mut self.freebsd, freebsd);
+        merge(&mut self.params, params);
+    }
+}
+
+fn replace<T>(below: &mut Option<T>, over: Option<T>) {
+    if over.is_some() {
+        *below = over;
+    }
+}
+
+fn append_optional(below: &mut Option<Vec<String>>, over: Option<Vec<String>>) {
+    if let Some(over) = over {
+        below.get_or_insert_default().extend(over);
+    }
+}
+
+fn merge<V>(below: &mut BTreeMap<String, V>, over: BTreeMap<String, V>) {
+    below.extend(over);
+}
+
+/// Two lists become one. A line that can't be split stays alone, so that `resolve` can say what is wrong with it.
+fn append_words(below: &mut Words, over: Words) {
+    if over.is_empty() {
+        return;
+    }
+    match (below.list(), over.list()) {
+        (Ok(mut list), Ok(more)) => {
+            list.extend(more);
+            *below = Words::List(list);
+        }
+        (Ok(_), Err(_)) => *below = over,
+        (Err(_), _) => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn list(words: &[&str]) -> Vec<String> {
+        words.iter().map(ToString::to_string).collect()
+    }
+
+    #[test]
+    fn scalars_replace_and_lists_append() {
+        let spec = Spec {
+            command: Words::List(list(&["/usr/sbin/nginx", "-g", "x"])),
+            user: Some("www-data".into()),
+            read: list(&["/a"]),
+            env: BTreeMap::from([("A".into(), "1".into()), ("B".into(), "2".into())]),
+            capabilities: Words::Line("chown".into()),
+            linux: Some(Box::new(Spec { user: Some("nobody".into()), ..Spec::default() })),
+            freebsd: Some(Box::new(Spec {
+                command: Words::Line("/usr/local/sbin/nginx".into()),
+                user: Some("www".into()),
+                read: list(&["/b"]),
+                env: BTreeMap::from([("B".into(), "3".into())]),
+                capabilities: Words::List(list(&["setuid"])),
+                ..Spec::default()
+            })),
+            ..Spec::default()
+        };
+        let freebsd = spec.for_system(SystemKind::FreeBsd);
+        assert_eq!(freebsd.command.list(), Ok(list(&["/usr/local/sbin/nginx"])));
+        assert_eq!(freebsd.user.as_deref(), Some("www"));
+        assert_eq!(freebsd.read, ["/a", "/b"]);
+        assert_eq!(freebsd.env["A"], "1");
+        assert_eq!(freebsd.env["B"], "3");
+        assert_eq!(freebsd.capabilities.list(), Ok(list(&["chown", "setuid"])));
+        assert!(freebsd.linux.is_none() && freebsd.freebsd.is_none());
+        let linux = spec.for_system(SystemKind::Linux);
+        assert_eq!(linux.command, spec.command);
+        assert_eq!(linux.user.as_deref(), Some("nobody"));
+        assert_eq!(linux.read, ["/a"]);
+    }
+}
