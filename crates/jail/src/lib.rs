@@ -1,6 +1,7 @@
 //! Inspects the host, applies a plan, supervises, tears down.
 
 mod apply;
+pub mod inspect;
 mod os;
 mod pidfile;
 pub mod run;

@@ -1,0 +1,87 @@
+//! Answers what `wants` asks of a host, and nothing else. Looks, and decides nothing.
+
+mod getent;
+mod paths;
+mod records;
+mod users;
+
+#[cfg(target_os = "freebsd")]
+mod freebsd;
+#[cfg(target_os = "linux")]
+mod linux;
+
+#[cfg(target_os = "freebsd")]
+use freebsd as this_system;
+#[cfg(target_os = "linux")]
+use linux as this_system;
+
+use std::io;
+use std::path::Path;
+
+use thinjail_closure::tree::{DirTree, Resolver, Tree};
+use thinjail_plan::facts::{Facts, System, SystemKind, Wants};
+
+/// A host to look at: this one, or the tree of another.
+#[derive(Debug)]
+pub struct Host {
+    tree: DirTree,
+    system: System,
+    /// Whether it is the running one, whose name service can be asked.
+    live: bool,
+}
+
+impl Host {
+    /// This host.
+    pub fn this() -> io::Result<Self> {
+        Ok(Self { tree: DirTree::host()?, system: this_system::system()?, live: true })
+    }
+
+    /// A tree of files that stands for a host, whose system is told by what is in it unless it is given.
+    pub fn at(root: &Path, kind: Option<SystemKind>) -> io::Result<Self> {
+        let tree = DirTree::open_root(root)?;
+        let system = system_of(&tree, kind);
+        Ok(Self { tree, system, live: false })
+    }
+
+    /// Its system.
+    #[must_use]
+    pub fn system(&self) -> &System {
+        &self.system
+    }
+}
+
+/// The system this program was built for.
+#[must_use]
+pub fn this_kind() -> SystemKind {
+    this_system::KIND
+}
+
+/// Everything that was asked, answered. What can't be looked at is an answer too.
+#[must_use]
+pub fn inspect(host: &Host, wants: &Wants) -> Facts {
+    let caller = rustix::process::geteuid().as_raw();
+    let mut resolver = Resolver::new(&host.tree, caller);
+    let paths = wants.paths.iter().map(|path| (path.clone(), paths::path(&mut resolver, path))).collect();
+    let (users, groups) = users::accounts(host, &mut resolver, wants);
+    Facts { system: host.system.clone(), caller, paths, programs: Default::default(), users, groups }
+}
+
+/// What a tree says of its system. Only its age matters, and an older FreeBSD can do less, so in doubt it is old.
+fn system_of(tree: &DirTree, kind: Option<SystemKind>) -> System {
+    let is_freebsd = || tree.lstat(Path::new("/libexec/ld-elf.so.1")).is_ok();
+    match kind {
+        Some(SystemKind::FreeBsd) => System::FreeBsd { osreldate: osreldate_of(tree).unwrap_or(1_300_000) },
+        None if is_freebsd() => System::FreeBsd { osreldate: osreldate_of(tree).unwrap_or(1_300_000) },
+        Some(SystemKind::Linux) | None => System::Linux { release: "unknown".into() },
+    }
+}
+
+/// freebsd-version(1) is a script that holds the version of the files it came with.
+fn osreldate_of(tree: &DirTree) -> Option<u32> {
+    let bytes = records::read(tree, Path::new("/bin/freebsd-version"))?;
+    let text = std::str::from_utf8(&bytes).ok()?;
+    let line = text.lines().find_map(|line| line.trim().strip_prefix("USERLAND_VERSION="))?;
+    let (major, rest) = line.trim_matches('"').split_once('.')?;
+    let minor = rest.split_once('-').map_or(rest, |(minor, _)| minor);
+    Some(major.parse::<u32>().ok()?.checked_mul(100_000)? + minor.parse::<u32>().ok().filter(|&n| n < 100)? * 1000)
+}

@@ -1,0 +1,25 @@
+//! Paths, followed to their end.
+
+use thinjail_closure::tree::{ResolveError, Resolver};
+use thinjail_plan::facts::PathFact;
+use thinjail_plan::path::HostPath;
+
+/// What is at a path.
+pub(super) fn path(resolver: &mut Resolver<'_>, path: &HostPath) -> PathFact {
+    match resolver.resolve(path.as_ref()) {
+        Ok(resolved) => PathFact::Found(resolved),
+        Err(ResolveError::Missing { at, parent }) => match HostPath::from_path(&at) {
+            Ok(at) => PathFact::Missing { at, parent },
+            Err(error) => PathFact::Refused { why: error.to_string() },
+        },
+        Err(error) => PathFact::Refused { why: why(&error) },
+    }
+}
+
+/// An error and what lies under it, in one line: facts are text.
+pub(super) fn why(error: &dyn std::error::Error) -> String {
+    match error.source() {
+        Some(cause) => format!("{error}: {cause}"),
+        None => error.to_string(),
+    }
+}

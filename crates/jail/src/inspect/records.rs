@@ -1,0 +1,125 @@
+//! Files of lines with fields between colons, as passwd(5) and group(5) are: read loosely, since one bad line must not
+//! lock out a host.
+
+use std::path::Path;
+
+use thinjail_closure::tree::{Resolver, Tree};
+use thinjail_plan::facts::Group;
+
+/// More than this of such a file is not read; there is a name service for hosts with that many users.
+const SIZE_MAX: u64 = 32 << 20;
+
+/// An entry of passwd(5), with the primary group by number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Passwd<'b> {
+    pub(super) name: &'b str,
+    pub(super) uid: u32,
+    pub(super) gid: u32,
+    pub(super) home: &'b str,
+    pub(super) shell: &'b str,
+}
+
+/// An entry of group(5).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct GroupEntry<'b> {
+    pub(super) name: &'b str,
+    pub(super) gid: u32,
+    members: &'b [u8],
+}
+
+impl GroupEntry<'_> {
+    /// Whether it names this user.
+    pub(super) fn has(&self, user: &str) -> bool {
+        self.members.split(|&byte| byte == b',').any(|name| name == user.as_bytes())
+    }
+
+    /// Without its members.
+    pub(super) fn group(&self) -> Group {
+        Group { name: self.name.to_owned(), gid: self.gid }
+    }
+}
+
+/// The bytes of a regular file, up to a bound; none if it is not there or can't be read.
+pub(super) fn read(tree: &dyn Tree, path: &Path) -> Option<Vec<u8>> {
+    let file = tree.open(path).ok()?;
+    let mut bytes = vec![0; usize::try_from(file.len().min(SIZE_MAX)).ok()?];
+    file.read_exact_at(&mut bytes, 0).ok()?;
+    Some(bytes)
+}
+
+/// The same for a path that may have links in it.
+pub(super) fn read_through(resolver: &mut Resolver<'_>, path: &str) -> Vec<u8> {
+    let resolved = resolver.resolve(path.as_ref()).ok();
+    resolved.and_then(|resolved| read(resolver.tree(), &resolved.real)).unwrap_or_default()
+}
+
+/// The entries of passwd(5), without those that are no entry: malformed lines, comments, `+` and `-` of nis(5).
+pub(super) fn passwd(bytes: &[u8]) -> impl Iterator<Item = Passwd<'_>> {
+    lines(bytes).filter_map(|line| {
+        let mut fields = line.split(|&byte| byte == b':');
+        let (name, _, uid, gid, _, home) =
+            (fields.next()?, fields.next()?, fields.next()?, fields.next()?, fields.next()?, fields.next()?);
+        // Old files leave the shell out.
+        let shell = fields.next().unwrap_or_default();
+        Some(Passwd {
+            name: login(name)?,
+            uid: number(uid)?,
+            gid: number(gid)?,
+            home: text(home)?,
+            shell: text(shell)?,
+        })
+    })
+}
+
+/// The entries of group(5), likewise.
+pub(super) fn group(bytes: &[u8]) -> impl Iterator<Item = GroupEntry<'_>> {
+    lines(bytes).filter_map(|line| {
+        let mut fields = line.split(|&byte| byte == b':');
+        let (name, _, gid) = (fields.next()?, fields.next()?, fields.next()?);
+        Some(GroupEntry { name: login(name)?, gid: number(gid)?, members: fields.next().unwrap_or_default() })
+    })
+}
+
+fn lines(bytes: &[u8]) -> impl Iterator<Item = &[u8]> {
+    bytes.split(|&byte| byte == b'\n')
+}
+
+fn login(bytes: &[u8]) -> Option<&str> {
+    match bytes.first() {
+        None | Some(b'+' | b'-' | b'#') => None,
+        Some(_) => text(bytes),
+    }
+}
+
+fn text(bytes: &[u8]) -> Option<&str> {
+    std::str::from_utf8(bytes).ok()
+}
+
+fn number(bytes: &[u8]) -> Option<u32> {
+    // Not what `parse` alone takes: it lets a `+` pass.
+    let digits = bytes.iter().all(u8::is_ascii_digit);
+    std::str::from_utf8(bytes).ok().filter(|_| digits)?.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn malformed_lines_are_skipped_and_the_rest_counts() {
+        let bytes = b"root:x:0:0:root:/root:/bin/sh\n# comment\n\nbroken\n+::::::\n-x:*:1:1::/:\nx:*:-1:0::/:/bin/sh\n\
+            y:*:4294967296:0::/:\nplus:*:+5:0::/:\nlatin:x:7:7:M\xfcller:/home/l:/bin/sh\nold:x:8:8::/home/old\n\xff:x:9:9::/:\n\
+            last:x:10:11::/home/last:/bin/sh";
+        let names: Vec<_> = passwd(bytes).map(|entry| (entry.name, entry.uid, entry.shell)).collect();
+        let expected = [("root", 0, "/bin/sh"), ("latin", 7, "/bin/sh"), ("old", 8, ""), ("last", 10, "/bin/sh")];
+        assert_eq!(names, expected);
+    }
+
+    #[test]
+    fn groups_keep_their_members() {
+        let bytes = b"adm:x:4:syslog,x\nbad\nempty:x:5:xx,yx\nshort:x:6\n+:::\n";
+        let groups: Vec<_> = group(bytes).map(|group| (group.gid, group.has("x"))).collect();
+        assert_eq!(groups, [(4, true), (5, false), (6, false)]);
+    }
+}

@@ -1,0 +1,3 @@
+//! FreeBSD.
+
+pub mod sysctl;
