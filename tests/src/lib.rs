@@ -1,4 +1,13 @@
 //! System tests: what they share. The tests themselves are in `tests/`.
+//!
+//! A helper here panics where it can't do its part: it runs in tests only, and a test that could not be set up has failed.
+#![expect(clippy::panic, clippy::expect_used, reason = "a test that can't be set up fails, with the reason")]
 
 pub mod binary;
+#[cfg(target_os = "linux")]
+pub mod host;
+pub mod jail;
+pub mod process;
 pub mod skip;
+pub mod temp;
+pub mod wait;

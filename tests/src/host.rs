@@ -1,0 +1,114 @@
+//! What the host looks like, before a jail and after it.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use crate::process::Process;
+use crate::wait;
+
+/// Held by a test that looks at the whole host or listens on a well-known port: no other such test runs meanwhile.
+#[derive(Debug)]
+pub struct Alone(#[expect(dead_code, reason = "held, not read")] MutexGuard<'static, ()>);
+
+/// Waits for the others to end.
+#[must_use]
+pub fn alone() -> Alone {
+    static ONE: Mutex<()> = Mutex::new(());
+    // A test that failed under the lock has taken its jail down with it.
+    Alone(ONE.lock().unwrap_or_else(PoisonError::into_inner))
+}
+
+/// Mount table, cgroups, our descendants, and the trees it was told to watch.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Snapshot {
+    mounts: BTreeSet<String>,
+    cgroups: BTreeSet<String>,
+    processes: BTreeSet<Process>,
+    files: BTreeSet<String>,
+}
+
+impl Snapshot {
+    /// Takes one. From now on whatever loses its parent becomes a child of this test, so that nothing that a jail leaves
+    /// behind gets out of sight. `trees` are watched by name, type, owner, mode, and the size and inode of files.
+    ///
+    /// # Panics
+    ///
+    /// If this process can't adopt orphans.
+    #[must_use]
+    pub fn take(trees: &[&Path]) -> Self {
+        let own = rustix::process::getpid();
+        rustix::process::set_child_subreaper(Some(own)).expect("adopt orphans");
+        let mut files = BTreeSet::new();
+        trees.iter().for_each(|tree| list(tree, &mut files));
+        let mut cgroups = BTreeSet::new();
+        directories(Path::new("/sys/fs/cgroup"), &mut cgroups);
+        let mounts = fs::read_to_string("/proc/self/mountinfo").expect("read the mount table");
+        Self {
+            mounts: mounts.lines().map(String::from).collect(),
+            cgroups,
+            processes: Process::below(own.as_raw_nonzero().get()).into_iter().map(settled).collect(),
+            files,
+        }
+    }
+
+    /// What is here and was not, or was and is not: empty if nothing was left.
+    #[must_use]
+    pub fn differences(&self, after: &Self) -> Vec<String> {
+        let mut out = Vec::new();
+        differ("mount", &self.mounts, &after.mounts, &mut out);
+        differ("cgroup", &self.cgroups, &after.cgroups, &mut out);
+        differ("file", &self.files, &after.files, &mut out);
+        let show = |set: &BTreeSet<Process>| set.iter().map(|process| format!("{process:?}")).collect();
+        differ("process", &show(&self.processes), &show(&after.processes), &mut out);
+        out
+    }
+
+    /// Fails the test unless the host is as it was. Processes that have been killed get a moment to be gone.
+    ///
+    /// # Panics
+    ///
+    /// If something was left; each is named.
+    #[track_caller]
+    pub fn assert_same_now(&self, trees: &[&Path]) {
+        let mut found = Vec::new();
+        let same = wait::poll(std::time::Duration::from_secs(5), || {
+            found = self.differences(&Self::take(trees));
+            found.is_empty().then_some(())
+        });
+        assert!(same.is_some(), "the host is not as it was:\n{}", found.join("\n"));
+    }
+}
+
+/// The same process later is the same.
+fn settled(process: Process) -> Process {
+    Process { state: ' ', parent: 0, ..process }
+}
+
+fn differ(what: &str, before: &BTreeSet<String>, after: &BTreeSet<String>, out: &mut Vec<String>) {
+    out.extend(before.difference(after).map(|gone| format!("{what} gone: {gone}")));
+    out.extend(after.difference(before).map(|left| format!("{what} left: {left}")));
+}
+
+/// Every name below, with what the directory says of it.
+fn list(path: &Path, into: &mut BTreeSet<String>) {
+    let Ok(meta) = fs::symlink_metadata(path) else { return };
+    let size = if meta.is_dir() { 0 } else { meta.size() };
+    into.insert(format!("{} {:o} {}:{} {size} #{}", path.display(), meta.mode(), meta.uid(), meta.gid(), meta.ino()));
+    if meta.is_dir() {
+        children(path).iter().for_each(|child| list(child, into));
+    }
+}
+
+fn directories(path: &Path, into: &mut BTreeSet<String>) {
+    for child in children(path).into_iter().filter(|child| child.is_dir() && !child.is_symlink()) {
+        into.insert(child.display().to_string());
+        directories(&child, into);
+    }
+}
+
+fn children(path: &Path) -> Vec<std::path::PathBuf> {
+    fs::read_dir(path).map(|entries| entries.flatten().map(|entry| entry.path()).collect()).unwrap_or_default()
+}
