@@ -1,5 +1,7 @@
 //! What is wanted: the words of a profile, or of the command line, and nothing else. A flag and a key are the same word.
 
+mod foreign;
+mod keys;
 mod nul;
 mod system;
 pub mod toml;

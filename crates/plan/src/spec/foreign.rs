@@ -1,0 +1,193 @@
+//! The words of jail(8), systemd, bwrap and docker, and what they are here.
+
+/// What to do about an unknown key that another tool knows.
+pub(super) fn hint(written: &str) -> Option<String> {
+    let (_, tool, ours) = WORDS.iter().find(|(word, ..)| *word == written).copied().or_else(|| prefix(written))?;
+    Some(if is_key(ours) {
+        format!("{written} is {tool}'s word; here it is `{ours}`")
+    } else {
+        format!("{written} is {tool}'s word; here {ours}")
+    })
+}
+
+/// Whether the answer is something to write, and not a sentence.
+fn is_key(ours: &str) -> bool {
+    let word = |text: &str| !text.contains(' ');
+    word(ours) || ours.split_once(" = ").is_some_and(|(key, value)| word(key) && word(value))
+}
+
+/// Families of words with one answer.
+fn prefix(written: &str) -> Option<(&'static str, &'static str, &'static str)> {
+    PREFIXES.iter().find(|(start, ..)| written.starts_with(start)).copied()
+}
+
+const JAIL: &str = "jail(8)";
+const SYSTEMD: &str = "systemd";
+const BWRAP: &str = "bwrap";
+const DOCKER: &str = "docker";
+
+const PREFIXES: &[(&str, &str, &str)] = &[
+    ("allow.", JAIL, "it goes into [freebsd.params], by the same name"),
+    ("children.", JAIL, "it goes into [freebsd.params], by the same name"),
+    ("exec.", JAIL, "there is no such hook in this version; the command is `command`"),
+    ("ip4.", JAIL, "network is inherit or none"),
+    ("ip6.", JAIL, "network is inherit or none"),
+    ("sysv", JAIL, "it goes into [freebsd.params], by the same name"),
+    ("vnet", JAIL, "network is inherit or none"),
+    ("zfs.", JAIL, "a data set's directory goes into read or write"),
+    ("Limit", SYSTEMD, "limits go into [limits], by rctl(8)'s words"),
+    ("Protect", SYSTEMD, "nothing of the host is inside but what is named"),
+    ("Restrict", SYSTEMD, "it needs no key"),
+    ("--unshare-", BWRAP, "every jail has namespaces of its own but for the network: network = \"none\""),
+];
+
+const WORDS: &[(&str, &str, &str)] = &[
+    // jail(8)
+    ("devfs_ruleset", JAIL, "devices"),
+    ("enforce_statfs", JAIL, "it goes into [freebsd.params], by the same name"),
+    ("exec.clean", JAIL, "the environment is always clean; `env` adds to it"),
+    ("exec.consolelog", JAIL, "output goes to the caller's stdout and stderr"),
+    ("exec.jail_user", JAIL, "user"),
+    ("exec.start", JAIL, "command"),
+    ("exec.stop", JAIL, "stop-signal"),
+    ("exec.system_jail_user", JAIL, "`user` is always looked up on the host"),
+    ("exec.system_user", JAIL, "user"),
+    ("exec.timeout", JAIL, "stop-timeout"),
+    ("host.hostname", JAIL, "hostname"),
+    ("ip4", JAIL, "network"),
+    ("ip6", JAIL, "network"),
+    ("mount.devfs", JAIL, "every jail has a /dev; `devices` adds to it"),
+    ("mount.fdescfs", JAIL, "/dev/fd is always there"),
+    ("mount.fstab", JAIL, "read, write and [[mount]] say what is mounted"),
+    ("mount.procfs", JAIL, "proc"),
+    ("name", JAIL, "a jail has the name of its profile"),
+    ("path", JAIL, "the jail's root is made in memory, and needs no path"),
+    ("persist", JAIL, "a jail ends with its daemon"),
+    ("securelevel", JAIL, "it goes into [freebsd.params], by the same name"),
+    ("stop.timeout", JAIL, "stop-timeout"),
+    // systemd.exec(5), systemd.service(5), systemd.kill(5), systemd.resource-control(5)
+    ("AmbientCapabilities", SYSTEMD, "capabilities"),
+    ("BindPaths", SYSTEMD, "write"),
+    ("BindReadOnlyPaths", SYSTEMD, "read"),
+    ("CacheDirectory", SYSTEMD, "cache-dir"),
+    ("CapabilityBoundingSet", SYSTEMD, "capabilities"),
+    ("ConfigurationDirectory", SYSTEMD, "read"),
+    ("DeviceAllow", SYSTEMD, "devices"),
+    ("DynamicUser", SYSTEMD, "a number in `user` needs no entry on the host"),
+    ("Environment", SYSTEMD, "env"),
+    ("ExecStart", SYSTEMD, "command"),
+    ("Group", SYSTEMD, "group"),
+    ("InaccessiblePaths", SYSTEMD, "nothing of the host is inside but what is named"),
+    ("KillMode", SYSTEMD, "wait"),
+    ("KillSignal", SYSTEMD, "stop-signal"),
+    ("LimitCORE", SYSTEMD, "limits.coredumpsize"),
+    ("LimitCPU", SYSTEMD, "limits.cputime"),
+    ("LimitDATA", SYSTEMD, "limits.datasize"),
+    ("LimitFSIZE", SYSTEMD, "limits.filesize"),
+    ("LimitMEMLOCK", SYSTEMD, "limits.memorylocked"),
+    ("LimitNOFILE", SYSTEMD, "limits.openfiles"),
+    ("LimitNPROC", SYSTEMD, "limits.maxproc"),
+    ("LimitSTACK", SYSTEMD, "limits.stacksize"),
+    ("LimitAS", SYSTEMD, "limits.vmemoryuse"),
+    ("LogsDirectory", SYSTEMD, "log-dir"),
+    ("NoNewPrivileges", SYSTEMD, "it always holds"),
+    ("PIDFile", SYSTEMD, "pidfile"),
+    ("PrivateDevices", SYSTEMD, "every jail has a /dev of its own; `devices` adds to it"),
+    ("PrivateNetwork", SYSTEMD, "network = \"none\""),
+    ("PrivateTmp", SYSTEMD, "tmp = true"),
+    ("PrivatePIDs", SYSTEMD, "it always holds"),
+    ("PrivateIPC", SYSTEMD, "it always holds"),
+    ("ProtectHostname", SYSTEMD, "it always holds"),
+    ("ProtectProc", SYSTEMD, "proc"),
+    ("ProcSubset", SYSTEMD, "proc"),
+    ("ReadOnlyPaths", SYSTEMD, "read"),
+    ("ReadWritePaths", SYSTEMD, "write"),
+    ("RootDirectory", SYSTEMD, "the jail's root is made in memory, and needs no path"),
+    ("RuntimeDirectory", SYSTEMD, "run-dir"),
+    ("StateDirectory", SYSTEMD, "state-dir"),
+    ("SupplementaryGroups", SYSTEMD, "groups"),
+    ("TasksMax", SYSTEMD, "limits.maxproc"),
+    ("TemporaryFileSystem", SYSTEMD, "tmp"),
+    ("TimeoutStopSec", SYSTEMD, "stop-timeout"),
+    ("UMask", SYSTEMD, "umask"),
+    ("User", SYSTEMD, "user"),
+    ("WorkingDirectory", SYSTEMD, "chdir"),
+    // bwrap(1)
+    ("--bind", BWRAP, "write"),
+    ("--bind-try", BWRAP, "a [[mount]] with write = true and optional = true"),
+    ("--cap-drop", BWRAP, "all capabilities are dropped but those in `capabilities`"),
+    ("--chdir", BWRAP, "chdir"),
+    ("--clearenv", BWRAP, "the environment is always clean; `env` adds to it"),
+    ("--dev", BWRAP, "every jail has a /dev of its own; `devices` adds to it"),
+    ("--dev-bind", BWRAP, "devices"),
+    ("--die-with-parent", BWRAP, "it always holds"),
+    ("--dir", BWRAP, "directories on the way to what is named are made unasked"),
+    ("--gid", BWRAP, "group"),
+    ("--new-session", BWRAP, "it always holds, but with `tty = true`"),
+    ("--proc", BWRAP, "proc"),
+    ("--ro-bind", BWRAP, "read"),
+    ("--ro-bind-try", BWRAP, "a [[mount]] with optional = true"),
+    ("--setenv", BWRAP, "env"),
+    ("--share-net", BWRAP, "network = \"inherit\""),
+    ("--symlink", BWRAP, "links on the way to what is named are made unasked"),
+    ("--tmpfs", BWRAP, "tmp"),
+    ("--uid", BWRAP, "user"),
+    ("--unshare-net", BWRAP, "network = \"none\""),
+    // docker-run(1), compose files
+    ("--cap-add", DOCKER, "capabilities"),
+    ("--device", DOCKER, "devices"),
+    ("--entrypoint", DOCKER, "command"),
+    ("--env", DOCKER, "env"),
+    ("--group-add", DOCKER, "groups"),
+    ("--network", DOCKER, "network"),
+    ("--pids-limit", DOCKER, "limits.maxproc"),
+    ("--publish", DOCKER, "the daemon's ports are the host's, unless network = \"none\""),
+    ("--read-only", DOCKER, "it always holds, but for what is in `write`"),
+    ("--shm-size", DOCKER, "devices = [\"shm\"]"),
+    ("--stop-signal", DOCKER, "stop-signal"),
+    ("--stop-timeout", DOCKER, "stop-timeout"),
+    ("--ulimit", DOCKER, "limits"),
+    ("--user", DOCKER, "user"),
+    ("--volume", DOCKER, "a [[mount]] with source and target, or read and write"),
+    ("--workdir", DOCKER, "chdir"),
+    ("cap_add", DOCKER, "capabilities"),
+    ("cap_drop", DOCKER, "all capabilities are dropped but those in `capabilities`"),
+    ("entrypoint", DOCKER, "command"),
+    ("environment", DOCKER, "env"),
+    ("group_add", DOCKER, "groups"),
+    ("image", DOCKER, "there are no images: the host's own files are inside"),
+    ("mem_limit", DOCKER, "limits go into [limits], by rctl(8)'s words"),
+    ("network_mode", DOCKER, "network"),
+    ("pids_limit", DOCKER, "limits.maxproc"),
+    ("ports", DOCKER, "the daemon's ports are the host's, unless network = \"none\""),
+    ("privileged", DOCKER, "there is no such thing; `capabilities` names what is kept"),
+    ("read_only", DOCKER, "it always holds, but for what is in `write`"),
+    ("shm_size", DOCKER, "devices = [\"shm\"]"),
+    ("stop_grace_period", DOCKER, "stop-timeout"),
+    ("stop_signal", DOCKER, "stop-signal"),
+    ("tmpfs", DOCKER, "tmp"),
+    ("ulimits", DOCKER, "limits"),
+    ("volumes", DOCKER, "a [[mount]] with source and target, or read and write"),
+    ("working_dir", DOCKER, "chdir"),
+];
+
+#[cfg(test)]
+mod tests {
+    use super::super::keys::KEYS;
+    use super::*;
+
+    #[test]
+    fn what_the_table_answers_is_a_key() {
+        for (word, _, ours) in WORDS.iter().chain(PREFIXES).filter(|(_, _, ours)| is_key(ours)) {
+            let key = ours.split([' ', '.']).next().unwrap_or_default();
+            assert!(KEYS.iter().any(|(known, _)| *known == key), "{word} -> {ours}");
+        }
+    }
+
+    #[test]
+    fn no_word_of_ours_is_called_another_tools() {
+        for (key, _) in KEYS {
+            assert_eq!(hint(key), None);
+        }
+    }
+}

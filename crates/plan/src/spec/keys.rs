@@ -1,0 +1,115 @@
+//! Every key and what it takes. The same list as the fields of [`Spec`](super::Spec) and [`Mount`](super::Mount); a test
+//! holds them together.
+
+/// What a value may be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Shape {
+    /// A string.
+    Text,
+    /// `true` or `false`.
+    Switch,
+    /// A list of strings.
+    List,
+    /// One string, split on spaces and quotes, or a list of strings.
+    Words,
+    /// A list of numbers.
+    Numbers,
+    /// `true`, `false` or a string.
+    SwitchOrText,
+    /// A table of strings.
+    Texts,
+    /// A table of numbers and strings.
+    NumbersOrTexts,
+    /// `[[mount]]`.
+    Mounts,
+    /// `[linux]`, `[freebsd]`: the same keys again.
+    System,
+}
+
+impl Shape {
+    /// What is expected, with an example.
+    pub(super) fn expected(self) -> &'static str {
+        match self {
+            Self::Text => "a string, such as \"text\"",
+            Self::Switch => "true or false",
+            Self::List => "a list of strings, such as [\"one\", \"two\"]",
+            Self::Words => "a string or a list of strings, such as [\"one\", \"two\"]",
+            Self::Numbers => "a list of numbers, such as [3, 4]",
+            Self::SwitchOrText => "true, false or a size, such as \"64M\"",
+            Self::Texts => "a table of strings, such as { NAME = \"value\" }",
+            Self::NumbersOrTexts => "a table of numbers and sizes, such as { openfiles = 1024, filesize = \"64M\" }",
+            Self::Mounts => "tables, each beginning with [[mount]]",
+            Self::System => "a table of keys",
+        }
+    }
+}
+
+/// The keys of a profile.
+pub(super) const KEYS: &[(&str, Shape)] = &[
+    ("cache-dir", Shape::Text),
+    ("capabilities", Shape::Words),
+    ("chdir", Shape::Text),
+    ("command", Shape::Words),
+    ("descriptors", Shape::Numbers),
+    ("devices", Shape::List),
+    ("env", Shape::Texts),
+    ("etc", Shape::List),
+    ("freebsd", Shape::System),
+    ("group", Shape::Text),
+    ("groups", Shape::List),
+    ("hostname", Shape::Text),
+    ("limits", Shape::NumbersOrTexts),
+    ("linux", Shape::System),
+    ("log-dir", Shape::Text),
+    ("mount", Shape::Mounts),
+    ("network", Shape::Text),
+    ("params", Shape::Texts),
+    ("pidfile", Shape::Text),
+    ("proc", Shape::Text),
+    ("programs", Shape::List),
+    ("read", Shape::List),
+    ("run-dir", Shape::Text),
+    ("state-dir", Shape::Text),
+    ("stop-signal", Shape::Text),
+    ("stop-timeout", Shape::Text),
+    ("tmp", Shape::SwitchOrText),
+    ("tty", Shape::Switch),
+    ("umask", Shape::Text),
+    ("user", Shape::Text),
+    ("users", Shape::List),
+    ("wait", Shape::Text),
+    ("write", Shape::List),
+];
+
+/// The keys of a `[[mount]]`.
+pub(super) const MOUNT_KEYS: &[(&str, Shape)] = &[
+    ("create", Shape::Switch),
+    ("exec", Shape::Switch),
+    ("group", Shape::Text),
+    ("mode", Shape::Text),
+    ("optional", Shape::Switch),
+    ("owner", Shape::Text),
+    ("source", Shape::Text),
+    ("target", Shape::Text),
+    ("write", Shape::Switch),
+];
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use crate::spec::{Mount, Spec};
+
+    fn fields(value: &impl serde::Serialize) -> Vec<String> {
+        let serde_json::Value::Object(map) = serde_json::to_value(value).unwrap() else { return Vec::new() };
+        let mut names: Vec<String> = map.keys().cloned().collect();
+        names.sort();
+        names
+    }
+
+    #[test]
+    fn the_list_is_sorted_and_has_every_field() {
+        assert_eq!(fields(&Spec::default()), KEYS.iter().map(|(key, _)| *key).collect::<Vec<_>>());
+        assert_eq!(fields(&Mount::default()), MOUNT_KEYS.iter().map(|(key, _)| *key).collect::<Vec<_>>());
+    }
+}
