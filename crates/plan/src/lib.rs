@@ -3,11 +3,14 @@
 
 mod defaults;
 mod etc;
+pub mod explain;
 pub mod facts;
 mod nearest;
 pub mod path;
+pub mod paths;
 pub mod plan;
 pub mod resolve;
+pub mod show;
 pub mod spec;
 pub mod step;
 pub mod wants;

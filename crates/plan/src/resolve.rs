@@ -10,7 +10,7 @@ mod exec;
 mod freebsd;
 mod identity;
 mod inside;
-mod limits;
+pub(crate) mod limits;
 mod links;
 mod linux;
 mod mounts;
@@ -18,7 +18,7 @@ mod pidfile;
 mod problem;
 mod programs;
 mod quantity;
-mod signals;
+pub(crate) mod signals;
 mod ways;
 
 use crate::defaults;

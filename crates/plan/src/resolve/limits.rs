@@ -89,3 +89,8 @@ fn unknown(word: &str) -> Problem {
         None => problem.help(format!("write some of {}", known.collect::<Vec<_>>().join(" "))),
     }
 }
+
+/// What the limit of this word counts, for people.
+pub(crate) fn unit(word: &str) -> Option<Unit> {
+    LIMITS.iter().find(|(known, _)| *known == word).map(|(_, unit)| *unit)
+}

@@ -45,6 +45,16 @@ pub(super) fn number(written: &str, kind: SystemKind) -> Result<i32, Problem> {
     }
 }
 
+/// The name of a signal of that system, for people.
+#[must_use]
+pub(crate) fn name(number: i32, kind: SystemKind) -> Option<&'static str> {
+    let of = |(name, linux, freebsd): &(&'static str, i32, i32)| {
+        let own = if kind == SystemKind::Linux { *linux } else { *freebsd };
+        (own == number).then_some(*name)
+    };
+    SIGNALS.iter().find_map(of)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -53,6 +63,7 @@ mod tests {
     fn numbers_are_those_of_the_plans_system() {
         assert_eq!(number("SIGUSR1", SystemKind::Linux), Ok(10));
         assert_eq!(number("usr1", SystemKind::FreeBsd), Ok(30));
+        assert_eq!(name(31, SystemKind::FreeBsd), Some("USR2"));
         assert!(number("15", SystemKind::Linux).is_err());
     }
 }

@@ -1,0 +1,238 @@
+//! A plan for people: a line a step, aligned, with everything that will hold. JSON is serde's.
+
+use std::fmt::{self, Write as _};
+use std::time::Duration;
+
+use crate::facts::System;
+use crate::plan::{Exec, Network, Plan, Wait};
+use crate::resolve::limits::{Unit, unit};
+use crate::resolve::signals;
+use crate::step::{Access, Confine, Content, Planned, ProcView, Step};
+
+/// Columns wider than this are not padded for the sake of one long line.
+const WIDEST: usize = 56;
+
+/// The whole plan.
+#[must_use]
+pub fn text(plan: &Plan) -> String {
+    plan.to_string()
+}
+
+impl fmt::Display for Plan {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let system = match &self.system {
+            System::Linux { release } => format!("Linux {release}"),
+            System::FreeBsd { osreldate } => format!("FreeBSD {osreldate}"),
+        };
+        writeln!(f, "jail {} on {}", plain(&self.name), plain(&system))?;
+        steps(f, "on the host", &self.host)?;
+        steps(f, "inside", &self.inside)?;
+        run(f, &self.exec)?;
+        self.end(f)?;
+        if !self.notes.is_empty() {
+            writeln!(f, "\nnotes")?;
+        }
+        self.notes.iter().try_for_each(|note| writeln!(f, "  {}", plain(note)))
+    }
+}
+
+impl Plan {
+    fn end(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let kind = self.system.kind();
+        let signal = match signals::name(self.stop.signal, kind) {
+            Some(name) => format!("{name} ({})", self.stop.signal),
+            None => self.stop.signal.to_string(),
+        };
+        writeln!(f, "\nstop")?;
+        field(f, "signal", &format!("{signal}, and KILL after {}", duration(self.stop.timeout)))?;
+        field(
+            f,
+            "ends",
+            match self.stop.wait {
+                Wait::Main => "when the main process has ended; the others are killed then",
+                Wait::All => "when all processes have ended",
+            },
+        )?;
+        match &self.pidfile {
+            Some(path) => field(f, "pidfile", &format!("{path} on the host, with a pid of the host")),
+            None => field(f, "pidfile", "none"),
+        }
+    }
+}
+
+fn field(f: &mut fmt::Formatter<'_>, name: &str, value: &str) -> fmt::Result {
+    writeln!(f, "  {name:<12} {value}")
+}
+
+fn run(f: &mut fmt::Formatter<'_>, exec: &Exec) -> fmt::Result {
+    writeln!(f, "\nrun")?;
+    field(f, "program", &exec.program.to_string())?;
+    field(f, "arguments", &words(&exec.argv))?;
+    field(f, "user", &format!("uid {}", exec.ids.uid))?;
+    let groups: Vec<_> = exec.ids.groups.iter().map(u32::to_string).collect();
+    field(f, "group", &format!("gid {}, further groups {}", exec.ids.gid, listed(&groups)))?;
+    field(f, "capabilities", &format!("{}; no new privileges", listed(&exec.capabilities)))?;
+    field(f, "umask", &format!("{:03o}", exec.umask))?;
+    field(f, "directory", &exec.chdir.to_string())?;
+    for (name, value) in &exec.env {
+        field(f, "env", &format!("{}={}", plain(name), word(value)))?;
+    }
+    if exec.limits.is_empty() {
+        field(f, "limits", "none")?;
+    }
+    for limit in &exec.limits {
+        let value = limit.value.map_or_else(
+            || "unlimited".into(),
+            |value| match unit(&limit.resource) {
+                Some(Unit::Bytes) => bytes(value),
+                Some(Unit::Seconds) => format!("{value} s"),
+                Some(Unit::Pieces) | None => value.to_string(),
+            },
+        );
+        field(f, "limit", &format!("{} {value}", plain(&limit.resource)))?;
+    }
+    let more: String = exec.descriptors.iter().map(|fd| format!(" {fd}")).collect();
+    field(f, "descriptors", &format!("0 1 2{more}"))?;
+    field(f, "terminal", if exec.tty { "keeps the caller's session" } else { "a session of its own" })?;
+    field(
+        f,
+        "network",
+        match exec.network {
+            Network::Inherit => "the host's",
+            Network::None => "none but a loopback of its own",
+        },
+    )
+}
+
+/// One step as one line: verb, place, and what is exact about it.
+#[must_use]
+pub fn line(planned: &Planned) -> String {
+    let [verb, at, what] = columns(&planned.step);
+    [verb, at, what].iter().filter(|text| !text.is_empty()).cloned().collect::<Vec<_>>().join("  ")
+}
+
+fn steps(f: &mut fmt::Formatter<'_>, title: &str, steps: &[Planned]) -> fmt::Result {
+    if steps.is_empty() {
+        return Ok(());
+    }
+    writeln!(f, "\n{title}")?;
+    let rows: Vec<_> = steps.iter().map(|planned| (columns(&planned.step), &planned.why)).collect();
+    let width = |column: usize| {
+        rows.iter().map(|(row, _)| row[column].chars().count()).filter(|width| *width <= WIDEST).max().unwrap_or(0)
+    };
+    let [verb, at, what] = [width(0), width(1), width(2)];
+    for (row, why) in &rows {
+        writeln!(f, "  {:verb$}  {:at$}  {:what$}  # {}", row[0], row[1], row[2], plain(why))?;
+    }
+    Ok(())
+}
+
+fn columns(step: &Step) -> [String; 3] {
+    let row = |verb: &str, at: &dyn fmt::Display, what: String| [verb.to_string(), at.to_string(), what];
+    match step {
+        Step::MakeHostDir { path, mode, uid, gid, keep } => {
+            let after = if *keep { "stays" } else { "removed at the end if empty" };
+            row("make dir", path, format!("{}, {after}", owner(*mode, *uid, *gid)))
+        }
+        Step::MakeDir { at, mode, uid, gid } => row("dir", at, owner(*mode, *uid, *gid)),
+        Step::PutFile { at, content, mode, uid, gid } => {
+            let content = match content {
+                Content::Text(text) if text.len() <= WIDEST => word(text),
+                Content::Text(text) => format!("{} bytes of text", text.len()),
+                Content::Bytes(bytes) => format!("{} bytes", bytes.len()),
+                Content::Copy(source) if source.path.as_str() == at.as_str() => "copy".into(),
+                Content::Copy(source) => format!("copy of {}", source.path),
+            };
+            row("file", at, format!("{}, {content}", owner(*mode, *uid, *gid)))
+        }
+        Step::Symlink { at, to } => row("link", at, format!("to {}", plain(to))),
+        Step::Bind { source, at, access } => {
+            let from = if source.path.as_str() == at.as_str() { String::new() } else { format!(" of {}", source.path) };
+            row("bind", at, format!("{}{from}", rights(*access)))
+        }
+        Step::Tmpfs { at, size, mode, uid, gid, access } => {
+            row("tmpfs", at, format!("{}, {}, {}", bytes(*size), owner(*mode, *uid, *gid), rights(*access)))
+        }
+        Step::Devices { at, nodes, links, ruleset } => {
+            let mut what: Vec<String> = nodes.iter().filter_map(|node| node.path.name().map(plain)).collect();
+            what.extend(links.iter().map(|(name, _)| plain(name)));
+            if let Some(ruleset) = ruleset {
+                what.push(format!("devfs, ruleset {ruleset}"));
+            }
+            row("devices", at, what.join(" "))
+        }
+        Step::Proc { at, view } => row(
+            "proc",
+            at,
+            match view {
+                ProcView::Pid => "read-only, the jail's processes only".into(),
+                ProcView::Full => "read-only, what tells of the host is masked".into(),
+            },
+        ),
+        Step::Confine(Confine::Linux { namespaces, hostname }) => {
+            let name =
+                hostname.as_ref().map_or_else(|| "the host's name".into(), |name| format!("host name {}", plain(name)));
+            row("confine", &"", format!("namespaces {}; {name}", namespaces.join(" ")))
+        }
+        Step::Confine(Confine::FreeBsd { params }) => {
+            let param = |(name, value): &(String, String)| match value.as_str() {
+                "" => plain(name),
+                value => format!("{}={}", plain(name), word(value)),
+            };
+            row("confine", &"", params.iter().map(param).collect::<Vec<_>>().join(" "))
+        }
+    }
+}
+
+fn owner(mode: u32, uid: u32, gid: u32) -> String {
+    format!("{mode:04o} {uid}:{gid}")
+}
+
+/// No mount honours set-id bits, so that is not said on each line.
+fn rights(access: Access) -> String {
+    let write = if access.write { "read-write" } else { "read-only" };
+    let exec = if access.exec { "" } else { ", no exec" };
+    let dev = if access.dev { ", device" } else { "" };
+    format!("{write}{exec}{dev}")
+}
+
+fn listed(words: &[String]) -> String {
+    if words.is_empty() { "none".into() } else { words.join(" ") }
+}
+
+fn words(list: &[String]) -> String {
+    list.iter().map(|text| word(text)).collect::<Vec<_>>().join(" ")
+}
+
+/// A word that can be told from its neighbours.
+fn word(text: &str) -> String {
+    let bare = |c: char| c.is_alphanumeric() || "/._-+=:,@%".contains(c);
+    if !text.is_empty() && text.chars().all(bare) { text.into() } else { format!("{text:?}") }
+}
+
+/// Control characters are escaped, so that a hostile name can't forge a line.
+fn plain(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        if c.is_control() {
+            let _ = write!(out, "{}", c.escape_default());
+        } else {
+            out.push(c);
+        }
+    }
+    out
+}
+
+/// Exact: a unit only where nothing is lost by it.
+fn bytes(size: u64) -> String {
+    for (shift, name) in [(40, "TiB"), (30, "GiB"), (20, "MiB"), (10, "KiB")] {
+        if size > 0 && size.is_multiple_of(1 << shift) {
+            return format!("{} {name}", size >> shift);
+        }
+    }
+    format!("{size} bytes")
+}
+
+fn duration(time: Duration) -> String {
+    if time.subsec_millis() == 0 { format!("{} s", time.as_secs()) } else { format!("{} ms", time.as_millis()) }
+}
