@@ -8,6 +8,7 @@ mod error;
 mod packages;
 mod test;
 mod totals;
+mod vm;
 mod workspace;
 
 use std::process::ExitCode;
@@ -21,6 +22,8 @@ Chores of thinjail.
   cargo xtask test [--no-skips]   run all tests; as root, install what they need first
   cargo xtask ci                  all that CI asks: formatting, lints, build, tests, docs, licences, FreeBSD
   cargo xtask deny                check the dependencies against deny.toml
+  cargo xtask vm test             the system tests in a virtual machine: Linux 6.1, systemd, cgroup v2
+  cargo xtask vm run DIR SCRIPT   run `sh SCRIPT` in a copy of DIR in that machine
   cargo xtask packages            print the command that installs what the tests need
 ";
 
@@ -43,6 +46,12 @@ fn run(words: &[&str]) -> Result<bool> {
     match words {
         ["test", flags @ ..] => test::test(&workspace, test::Options::parse(flags)?),
         ["ci"] => ci::ci(&workspace),
+        ["vm", "test"] => {
+            let totals = vm::test(&workspace, false)?;
+            println!("{totals}");
+            Ok(totals.failed == 0)
+        }
+        ["vm", "run", dir, script] => vm::run(&workspace, std::path::Path::new(dir), script, |line| println!("{line}")),
         ["deny"] => deny::deny(&workspace),
         ["packages"] => {
             println!("{}", packages::install_line(&packages::all()));

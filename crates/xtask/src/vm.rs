@@ -1,0 +1,194 @@
+//! A small virtual machine of our own making: Debian's stable kernel (6.1, so the older mount calls are tested too), systemd
+//! as pid 1 and cgroup v2 with every controller. Booted by QEMU in software emulation, which needs no permission at all.
+//!
+//! `cargo xtask vm run DIR SCRIPT` has the shape of a runner: it brings DIR into the machine, runs `sh SCRIPT` there as root
+//! with DIR as the working directory, prints its output and ends with its status.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use crate::command;
+use crate::error::{Context, Error, Result};
+use crate::test::executable;
+use crate::totals::Totals;
+use crate::workspace::Workspace;
+
+/// What is in the machine besides Debian's minimal system.
+const PACKAGES: &[&str] = &[
+    "busybox-static",
+    "curl",
+    "gcc",
+    "libc6-dev",
+    "linux-image-cloud-amd64",
+    "memcached",
+    "nginx",
+    "procps",
+    "python3-minimal",
+    "redis-server",
+    "redis-tools",
+    "strace",
+    "systemd-sysv",
+];
+
+/// Starts the script once the system is up, shows its output on the serial line, and switches the machine off.
+const UNIT: &str = "\
+[Unit]
+Description=the script of cargo xtask vm
+After=basic.target
+[Service]
+Type=oneshot
+WorkingDirectory=/job
+ExecStart=/bin/sh -c 'sh ./.script; echo \"vm-status $?\"'
+ExecStopPost=/bin/systemctl poweroff --force --force
+StandardOutput=tty
+StandardError=tty
+TTYPath=/dev/ttyS0
+[Install]
+WantedBy=multi-user.target
+";
+
+/// Makes Debian's tree once, or takes the one of an earlier run.
+fn tree(workspace: &Workspace) -> Result<PathBuf> {
+    let dir = workspace.scratch("vm")?;
+    let (tree, stamp) = (dir.join("tree"), dir.join("stamp"));
+    let wanted = PACKAGES.join(" ");
+    if fs::read_to_string(&stamp).is_ok_and(|made| made == wanted) {
+        return Ok(tree);
+    }
+    if tree.exists() {
+        fs::remove_dir_all(&tree).context(|| format!("remove {}", tree.display()))?;
+    }
+    // The mirror that this machine's apt already uses.
+    let mut query = Command::new("apt-get");
+    query.args(["indextargets", "--format", "$(REPO_URI)", "Created-By: Packages"]);
+    let mirrors = command::output(&mut query)?;
+    let mirror =
+        mirrors.lines().find(|line| line.ends_with("/debian/")).ok_or_else(|| Error::new("find apt's mirror"))?;
+    let include = format!("--include={}", PACKAGES.join(","));
+    let log = dir.join("debootstrap.log");
+    let out = fs::File::create(&log).context(|| format!("write {}", log.display()))?;
+    let errors = out.try_clone().context(|| format!("write {}", log.display()))?;
+    let mut debootstrap = Command::new("debootstrap");
+    debootstrap.args(["--variant=minbase", &include, "bookworm"]).arg(&tree).arg(mirror).stdout(out).stderr(errors);
+    if !command::succeeds(&mut debootstrap)? {
+        return Err(Error::new(format!("debootstrap failed; see {}", log.display())));
+    }
+    let units = tree.join("etc/systemd/system");
+    fs::write(units.join("job.service"), UNIT).context(|| "write the unit".to_owned())?;
+    let wants = units.join("multi-user.target.wants");
+    // The tests start the daemons themselves.
+    for daemon in ["nginx", "redis-server", "memcached"] {
+        let _ = fs::remove_file(wants.join(format!("{daemon}.service")));
+    }
+    std::os::unix::fs::symlink("../job.service", wants.join("job.service")).context(|| "enable the unit".to_owned())?;
+    fs::remove_dir_all(tree.join("var/cache/apt/archives")).context(|| "remove the downloaded packages".to_owned())?;
+    fs::write(&stamp, wanted).context(|| format!("write {}", stamp.display()))?;
+    Ok(tree)
+}
+
+/// The only file of a directory whose name begins so.
+fn named(dir: &Path, prefix: &str) -> Result<PathBuf> {
+    let entries = fs::read_dir(dir).context(|| format!("list {}", dir.display()))?;
+    let mut paths = entries.flatten().map(|entry| entry.path());
+    paths
+        .find(|path| path.file_name().is_some_and(|name| name.to_string_lossy().starts_with(prefix)))
+        .ok_or_else(|| Error::new(format!("find {prefix}* in {}", dir.display())))
+}
+
+/// Runs `script`, a file of `dir`, in a machine that has a copy of `dir`, and hands on each line that it prints. Whether it
+/// ended with status 0.
+pub(crate) fn run(workspace: &Workspace, dir: &Path, script: &str, mut each: impl FnMut(&str)) -> Result<bool> {
+    let tree = tree(workspace)?;
+    let job = tree.join("job");
+    if job.exists() {
+        fs::remove_dir_all(&job).context(|| format!("remove {}", job.display()))?;
+    }
+    command::run(Command::new("cp").arg("-a").arg(dir).arg(&job))?;
+    command::run(Command::new("cp").arg(job.join(script)).arg(job.join(".script")))?;
+    let image = workspace.scratch("vm")?.join("disk.img");
+    let _ = fs::remove_file(&image);
+    command::run(Command::new("mkfs.ext4").args(["-q", "-d"]).arg(&tree).arg(&image).arg("3G"))?;
+    let boot = tree.join("boot");
+    let mut qemu = Command::new("timeout");
+    qemu.args(["1200", "qemu-system-x86_64", "-accel", "tcg,thread=multi", "-cpu", "max", "-smp", "2", "-m", "2048"]);
+    qemu.args(["-nographic", "-no-reboot", "-nic", "none", "-kernel"]).arg(named(&boot, "vmlinuz-")?);
+    qemu.arg("-initrd").arg(named(&boot, "initrd.img-")?);
+    qemu.args(["-append", "root=/dev/vda rw console=ttyS0 quiet systemd.show_status=0 panic=-1"]);
+    qemu.arg("-drive").arg(format!("file={},format=raw,if=virtio,cache=unsafe", image.display()));
+    let mut status = None;
+    command::lines(&mut qemu, |line| {
+        let line = line.trim_end_matches('\r');
+        match line.strip_prefix("vm-status ") {
+            Some(code) => status = code.trim().parse::<i32>().ok(),
+            None => each(line),
+        }
+    })?;
+    let _ = fs::remove_file(&image);
+    match status {
+        Some(code) => Ok(code == 0),
+        None => Err(Error::new("the virtual machine ended before its script did")),
+    }
+}
+
+/// The system tests that run in the machine: what depends on the kernel's version or on the init system. Each needs nothing
+/// from outside.
+const TESTS: &[&str] = &["article", "exact", "daemons", "supervision", "hardening"];
+
+/// `cargo xtask vm test`: the system tests on the machine's kernel.
+pub(crate) fn test(workspace: &Workspace, no_skips: bool) -> Result<Totals> {
+    let dir = workspace.scratch("vm")?.join("pack");
+    if dir.exists() {
+        fs::remove_dir_all(&dir).context(|| format!("remove {}", dir.display()))?;
+    }
+    fs::create_dir_all(&dir).context(|| format!("make {}", dir.display()))?;
+    let mut cargo = workspace.cargo(&["test", "--no-run", "-p", "thinjail", "-p", "thinjail-tests"]);
+    cargo.args(["--message-format", "json-render-diagnostics"]);
+    let mut built = Vec::new();
+    if !command::lines(&mut cargo, |line| built.extend(executable(line)))? {
+        return Err(Error::new(format!("{} failed", command::words(&cargo))));
+    }
+    let mut names = Vec::new();
+    for path in &built {
+        let file = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        // Test programs carry a hash behind their name, programs don't.
+        let name = file.rsplit_once('-').map_or(file.as_str(), |(name, _)| name);
+        let is_test = path.parent().is_some_and(|dir| dir.ends_with("deps"));
+        if is_test && !TESTS.contains(&name) {
+            continue;
+        }
+        fs::copy(path, dir.join(name)).context(|| format!("copy {}", path.display()))?;
+        if is_test {
+            names.push(name.to_owned());
+        }
+    }
+    for test in TESTS {
+        if !names.iter().any(|name| name == test) {
+            return Err(Error::new(format!("find the system test {test} among what was built")));
+        }
+    }
+    command::run(Command::new("cp").args(["-a", "profiles"]).arg(&dir).current_dir(workspace.root()))?;
+    // The tests look for the profiles where the sources are.
+    let root = workspace.root().display();
+    let mut script = format!(
+        "mkdir -p '{root}'\ncp -a profiles '{root}/'\nexport THINJAIL_BIN=$PWD/thinjail THINJAIL_SKIPS=$PWD/skips\n\
+         chown -R 0:0 .\n: >skips\nstatus=0\nuname -sr\n"
+    );
+    for name in &names {
+        script.push_str(&format!("./{name} --test-threads=1 || status=1\n"));
+    }
+    script.push_str("while read -r line; do echo \"vm-skip $line\"; done <skips\nexit $status\n");
+    fs::write(dir.join("run.sh"), script).context(|| "write run.sh".to_owned())?;
+    let mut totals = Totals::default();
+    let passed = run(workspace, &dir, "run.sh", |line| {
+        println!("vm: {line}");
+        totals += Totals::parse_libtest(line).unwrap_or_default();
+        if line.starts_with("vm-skip ") {
+            totals.skip(1);
+        }
+    })?;
+    if totals.passed == 0 || (!passed && totals.failed == 0) || (no_skips && totals.skipped > 0) {
+        totals.failed += 1;
+    }
+    Ok(totals)
+}
