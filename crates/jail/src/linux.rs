@@ -42,7 +42,7 @@ pub(crate) fn run(plan: &Plan, observer: &mut dyn Observer) -> Result<Outcome, R
     let mut os = Host;
     let mut left = |error: &StepError| observer.left(&describe(error));
     let applied = apply(&mut os, &plan.host, &mut left).map_err(step_failed)?;
-    let result = run_applied(plan, &applied, &signals, observer);
+    let result = run_claimed(plan, &applied, &signals, observer);
     let failed = result.is_err();
     teardown(&mut os, applied, failed, &mut |error| observer.left(&describe(error)));
     result
@@ -55,10 +55,18 @@ fn check(plan: &Plan) -> Result<(), RunError> {
         return Err(RunError::setup(format!("run {}", plan.name), cause));
     }
     for descriptor in &plan.exec.descriptors {
-        if !process::is_open(*descriptor) {
+        // What we have opened ourselves is close-on-exec, and not the caller's to name.
+        if !process::is_inherited(*descriptor) {
             let cause = io::Error::other("it is not open");
             return Err(RunError::setup(format!("hand on the descriptor {descriptor}"), cause)
                 .help(format!("open it for thinjail, as a shell does with {descriptor}<FILE")));
+        }
+    }
+    for descriptor in [0, 1, 2].iter().chain(&plan.exec.descriptors) {
+        if process::is_directory(*descriptor) {
+            let cause = io::Error::other("it is a directory of the host, and a way out of the jail");
+            return Err(RunError::setup(format!("hand on the descriptor {descriptor}"), cause)
+                .help("mount the directory in its place".to_owned()));
         }
     }
     match &plan.pidfile {
@@ -82,10 +90,26 @@ fn step_failed(error: StepError) -> RunError {
     }
 }
 
-/// With the host's steps done: builds the tree, starts, supervises.
+/// With the host's steps done, which may have made the pidfile's directory.
+fn run_claimed(
+    plan: &Plan,
+    applied: &Applied<HostDir>,
+    signals: &Signals,
+    observer: &mut dyn Observer,
+) -> Result<Outcome, RunError> {
+    let mut pidfile = plan.pidfile.as_ref().map(Pidfile::claim).transpose()?;
+    let result = run_applied(plan, applied, pidfile.as_mut(), signals, observer);
+    if let Some(Err(error)) = pidfile.map(Pidfile::remove) {
+        observer.left(&format!("remove the pidfile: {error}"));
+    }
+    result
+}
+
+/// Builds the tree, starts, supervises.
 fn run_applied(
     plan: &Plan,
     applied: &Applied<HostDir>,
+    pidfile: Option<&mut Pidfile>,
     signals: &Signals,
     observer: &mut dyn Observer,
 ) -> Result<Outcome, RunError> {
@@ -95,21 +119,15 @@ fn run_applied(
     let child = Child::prepare(plan, tree.hostname.as_deref())?;
     clock.phase("tree");
     let jail = start(plan, tree, &child, &mut clock)?;
-    let pidfile = match plan.pidfile.as_ref().map(|path| Pidfile::write(path, jail.main)).transpose() {
-        Ok(pidfile) => pidfile,
-        Err(error) => {
-            kill(&jail.jail);
-            return Err(error);
-        }
-    };
+    if let Some(Err(error)) = pidfile.map(|pidfile| pidfile.write(jail.main)) {
+        kill(&jail.jail);
+        return Err(error);
+    }
     observer.started(&clock.timings);
     let rules = Rules { stop: &plan.stop, tty: plan.exec.tty };
     let outcome = supervise(&jail.jail, rules, signals);
     if outcome.is_err() {
         kill(&jail.jail);
-    }
-    if let Some(Err(error)) = pidfile.map(Pidfile::remove) {
-        observer.left(&format!("remove the pidfile: {error}"));
     }
     outcome.map_err(|cause| RunError::setup(format!("supervise {}", plan.name), cause))
 }

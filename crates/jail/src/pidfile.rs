@@ -1,93 +1,243 @@
 //! The pidfile that the host reads: a pid of the host, written by the supervisor; pidfile(3).
 //!
-//! It is locked while its jail lives, so that a stale one is told from a live one whatever its number says.
+//! It is locked from before anything of the jail starts until all of it is gone, so that of two starts at once only one goes
+//! on, and a stale file is told from a live one whatever its number says.
 
+use std::fs::File;
 use std::io::{self, Read as _, Write as _};
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 
-use rustix::fs::{self, AtFlags, FlockOperation, Mode, OFlags};
+use rustix::fs::{self, AtFlags, FileType, FlockOperation, Mode, OFlags};
 use rustix::io::Errno;
 use thinjail_plan::path::HostPath;
 
 use crate::run::RunError;
 
-/// A pidfile of ours.
+/// A pidfile of ours: locked, and empty until its pid is known.
 #[derive(Debug)]
 pub(crate) struct Pidfile {
     directory: OwnedFd,
     name: String,
+    path: HostPath,
     /// Keeps the lock.
-    file: std::fs::File,
+    file: File,
 }
 
 const LOOK: OFlags = OFlags::PATH.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);
+/// Never through a link that stands there, and never blocking on a FIFO.
+const READ: OFlags = OFlags::RDONLY.union(OFlags::NOFOLLOW).union(OFlags::NONBLOCK).union(OFlags::CLOEXEC);
+const NEW: OFlags =
+    OFlags::WRONLY.union(OFlags::CREATE).union(OFlags::EXCL).union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
+
+/// How often a file that others make and remove at the same moment is tried for.
+const TRIES: u32 = 100;
 
 /// Refuses where another jail holds it. Touches nothing.
 pub(crate) fn check_free(path: &HostPath) -> Result<(), RunError> {
-    let failed = |cause: io::Error| RunError::setup(format!("read the pidfile {path}"), cause);
-    // Never blocks on a FIFO that somebody has put there.
-    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
-    let file = match fs::open(path.as_str(), flags, Mode::empty()) {
-        Ok(file) => file,
-        Err(Errno::NOENT) => return Ok(()),
-        Err(cause) => return Err(failed(cause.into()).help(format!("remove {path} if no daemon uses it"))),
-    };
-    if !fs::FileType::from_raw_mode(fs::fstat(&file).map_err(|e| failed(e.into()))?.st_mode).is_file() {
-        return Err(failed(io::Error::other("it is not a regular file")).help(format!("remove {path}")));
+    match fs::open(path.as_str(), READ, Mode::empty()) {
+        Ok(found) => lock_found(path, &File::from(found)),
+        Err(Errno::NOENT) => Ok(()),
+        Err(cause) => Err(unreadable(path, cause)),
     }
-    match fs::flock(&file, FlockOperation::NonBlockingLockExclusive) {
+}
+
+fn failed(path: &HostPath, cause: impl Into<io::Error>) -> RunError {
+    RunError::setup(format!("write the pidfile {path}"), cause.into())
+}
+
+fn unreadable(path: &HostPath, cause: Errno) -> RunError {
+    RunError::setup(format!("read the pidfile {path}"), cause.into())
+        .help(format!("remove {path} if no daemon uses it"))
+}
+
+/// Locks a file that stands at the path, if it is a stale pidfile.
+fn lock_found(path: &HostPath, found: &File) -> Result<(), RunError> {
+    let stat = fs::fstat(found).map_err(|cause| unreadable(path, cause))?;
+    if !FileType::from_raw_mode(stat.st_mode).is_file() {
+        let cause = io::Error::other("it is not a regular file");
+        return Err(RunError::setup(format!("read the pidfile {path}"), cause).help(format!("remove {path}")));
+    }
+    match fs::flock(found, FlockOperation::NonBlockingLockExclusive) {
         Ok(()) => Ok(()),
         Err(Errno::WOULDBLOCK) => {
             let mut pid = String::new();
-            let _ = std::fs::File::from(file).take(20).read_to_string(&mut pid);
-            let cause = io::Error::other(format!("it is already running, with pid {}", pid.trim()));
+            let _ = found.take(20).read_to_string(&mut pid);
+            let cause = match pid.trim() {
+                "" => io::Error::other("it is being started already"),
+                pid => io::Error::other(format!("it is already running, with pid {pid}")),
+            };
             Err(RunError::setup(format!("start a jail with the pidfile {path}"), cause)
                 .help("stop that one first, or give this one another pidfile".to_owned()))
         }
-        Err(cause) => Err(failed(cause.into())),
+        Err(cause) => Err(unreadable(path, cause)),
+    }
+}
+
+/// Whether `file` is what stands at that name.
+fn stands_at<Fd: AsFd>(directory: &OwnedFd, name: &str, file: Fd) -> Result<bool, Errno> {
+    let ours = fs::fstat(file)?;
+    match fs::statat(directory, name, AtFlags::SYMLINK_NOFOLLOW) {
+        Ok(found) => Ok((found.st_dev, found.st_ino) == (ours.st_dev, ours.st_ino)),
+        Err(Errno::NOENT) => Ok(false),
+        Err(error) => Err(error),
     }
 }
 
 impl Pidfile {
-    /// Writes it, in place of a stale one: to a new file with another name first, so that nobody ever reads half a number
-    /// and no link that stands there is followed.
-    pub(crate) fn write(path: &HostPath, pid: i32) -> Result<Self, RunError> {
-        let failed = |cause: io::Error| RunError::setup(format!("write the pidfile {path}"), cause);
+    /// Makes it, in place of a stale one, and locks it. A file that was there is never written to, whatever it is a link of;
+    /// it is removed under its own lock, so that no two starts take turns with the same name.
+    pub(crate) fn claim(path: &HostPath) -> Result<Self, RunError> {
         let (Some(parent), Some(name)) = (path.parent(), path.name()) else {
-            return Err(failed(io::ErrorKind::InvalidInput.into()));
+            return Err(failed(path, io::ErrorKind::InvalidInput));
         };
-        let make = || -> io::Result<Self> {
-            let directory = fs::open(parent.as_str(), LOOK, Mode::empty())?;
-            let new = format!(".{name}.{}", std::process::id());
-            let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-            let mut file = std::fs::File::from(fs::openat(&directory, &new, flags, Mode::from_bits_truncate(0o644))?);
-            let written = (|| {
-                fs::fchmod(&file, Mode::from_bits_truncate(0o644))?;
-                fs::flock(&file, FlockOperation::NonBlockingLockExclusive)?;
-                writeln!(file, "{pid}")?;
-                fs::renameat(&directory, &new, &directory, name)?;
-                Ok(())
-            })();
-            match written {
-                Ok(()) => Ok(Self { directory, name: name.to_owned(), file }),
-                Err(error) => {
-                    fs::unlinkat(&directory, &new, AtFlags::empty())?;
-                    Err(error)
+        let directory = fs::open(parent.as_str(), LOOK, Mode::empty()).map_err(|cause| failed(path, cause))?;
+        for _ in 0..TRIES {
+            match fs::openat(&directory, name, NEW, Mode::from_bits_truncate(0o644)) {
+                Ok(new) => {
+                    let file = File::from(new);
+                    lock_found(path, &file)?;
+                    // Between making and locking it, another start may have taken it for a stale one.
+                    if stands_at(&directory, name, &file).map_err(|cause| failed(path, cause))? {
+                        fs::fchmod(&file, Mode::from_bits_truncate(0o644)).map_err(|cause| failed(path, cause))?;
+                        return Ok(Self { directory, name: name.to_owned(), path: path.clone(), file });
+                    }
                 }
+                Err(Errno::EXIST) => Self::remove_stale(path, &directory, name)?,
+                Err(cause) => return Err(failed(path, cause)),
             }
+        }
+        Err(failed(path, io::Error::other("others make and remove it all the time")))
+    }
+
+    fn remove_stale(path: &HostPath, directory: &OwnedFd, name: &str) -> Result<(), RunError> {
+        let found = match fs::openat(directory, name, READ, Mode::empty()) {
+            Ok(found) => File::from(found),
+            Err(Errno::NOENT) => return Ok(()),
+            Err(cause) => return Err(unreadable(path, cause)),
         };
-        make().map_err(failed)
+        lock_found(path, &found)?;
+        if stands_at(directory, name, &found).map_err(|cause| failed(path, cause))? {
+            fs::unlinkat(directory, name, AtFlags::empty()).map_err(|cause| failed(path, cause))?;
+        }
+        Ok(())
+    }
+
+    /// Writes the pid, all of it at once: nobody ever reads half a number.
+    pub(crate) fn write(&mut self, pid: i32) -> Result<(), RunError> {
+        self.file.write_all(format!("{pid}\n").as_bytes()).map_err(|cause| failed(&self.path, cause))
     }
 
     /// Removes it, if the file of that name is still ours.
     pub(crate) fn remove(self) -> io::Result<()> {
-        let ours = fs::fstat(&self.file)?;
-        match fs::statat(&self.directory, &self.name, AtFlags::SYMLINK_NOFOLLOW) {
-            Ok(found) if (found.st_dev, found.st_ino) == (ours.st_dev, ours.st_ino) => {
-                Ok(fs::unlinkat(&self.directory, &self.name, AtFlags::empty())?)
+        if stands_at(&self.directory, &self.name, &self.file)? {
+            fs::unlinkat(&self.directory, &self.name, AtFlags::empty())?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use std::os::unix::fs::{MetadataExt, symlink};
+
+    use super::*;
+
+    struct Dir(std::path::PathBuf);
+
+    impl Dir {
+        fn new(name: &str) -> Self {
+            let path = std::env::temp_dir().join(format!("thinjail-pidfile-{name}-{}", std::process::id()));
+            std::fs::create_dir(&path).unwrap();
+            Self(path)
+        }
+
+        fn at(&self, name: &str) -> HostPath {
+            HostPath::from_path(&self.0.join(name)).unwrap()
+        }
+
+        fn names(&self) -> usize {
+            std::fs::read_dir(&self.0).unwrap().count()
+        }
+    }
+
+    impl Drop for Dir {
+        fn drop(&mut self) {
+            let _ = std::fs::remove_dir_all(&self.0);
+        }
+    }
+
+    #[test]
+    fn a_claimed_file_is_refused_to_another_before_and_after_it_has_its_pid() {
+        let dir = Dir::new("claimed");
+        let path = dir.at("x.pid");
+        let mut first = Pidfile::claim(&path).unwrap();
+        let said = |error: RunError| error.cause.unwrap().to_string();
+        assert_eq!(said(check_free(&path).unwrap_err()), "it is being started already");
+        first.write(1234).unwrap();
+        assert_eq!(said(Pidfile::claim(&path).unwrap_err()), "it is already running, with pid 1234");
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), "1234\n");
+        first.remove().unwrap();
+        assert_eq!(dir.names(), 0);
+    }
+
+    #[test]
+    fn a_stale_file_is_replaced_and_never_written_to() {
+        let dir = Dir::new("stale");
+        let path = dir.at("x.pid");
+        std::fs::write(&path, "99\n").unwrap();
+        // What it is a hard link of stays as it was.
+        std::fs::hard_link(&path, dir.at("kept").as_str()).unwrap();
+        check_free(&path).unwrap();
+        let mut claimed = Pidfile::claim(&path).unwrap();
+        claimed.write(5).unwrap();
+        assert_eq!(std::fs::read_to_string(dir.at("kept")).unwrap(), "99\n");
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), "5\n");
+        assert_eq!(std::fs::metadata(&path).unwrap().mode() & 0o777, 0o644);
+    }
+
+    #[test]
+    fn a_link_is_refused_and_what_it_leads_to_stays() {
+        let dir = Dir::new("link");
+        std::fs::write(dir.at("secret"), "secret").unwrap();
+        symlink("secret", dir.at("x.pid")).unwrap();
+        assert!(check_free(&dir.at("x.pid")).is_err());
+        assert!(Pidfile::claim(&dir.at("x.pid")).is_err());
+        assert_eq!(std::fs::read_to_string(dir.at("secret")).unwrap(), "secret");
+    }
+
+    #[test]
+    fn a_file_that_was_put_in_its_place_is_not_removed() {
+        let dir = Dir::new("replaced");
+        let path = dir.at("x.pid");
+        let claimed = Pidfile::claim(&path).unwrap();
+        std::fs::write(dir.at("new"), "7\n").unwrap();
+        std::fs::rename(dir.at("new"), &path).unwrap();
+        claimed.remove().unwrap();
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), "7\n");
+    }
+
+    #[test]
+    fn of_many_claims_at_once_one_gets_it() {
+        let dir = Dir::new("many");
+        let path = dir.at("x.pid");
+        std::fs::write(&path, "99\n").unwrap();
+        for round in 0..50 {
+            let barrier = std::sync::Barrier::new(4);
+            let claimed: Vec<Option<Pidfile>> = std::thread::scope(|scope| {
+                let claim = || {
+                    barrier.wait();
+                    Pidfile::claim(&path).ok()
+                };
+                let threads = [(); 4].map(|()| scope.spawn(claim));
+                threads.map(|thread| thread.join().unwrap()).into()
+            });
+            // With bad luck none: each saw another's lock. Never two.
+            let mut claimed = claimed.into_iter().flatten();
+            if let Some(first) = claimed.next() {
+                assert!(claimed.next().is_none(), "round {round}");
+                first.remove().unwrap();
             }
-            Ok(_) | Err(Errno::NOENT) => Ok(()),
-            Err(error) => Err(error.into()),
         }
     }
 }

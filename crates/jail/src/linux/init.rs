@@ -15,9 +15,6 @@ use thinjail_sys::linux::signal::{self, SignalSet};
 
 use super::message::{Message, SIZE};
 
-/// SIGCHLD on every system that Rust's std knows for Linux but MIPS and SPARC.
-const SIGCHLD: i32 = 17;
-
 /// The kernel kills us when the supervisor ends; if it has ended before we could ask for that, we see it here.
 pub(super) fn die_with_supervisor(life: BorrowedFd<'_>) -> Result<(), Errno> {
     rustix::process::set_parent_process_death_signal(Some(Signal::KILL))?;
@@ -67,9 +64,9 @@ pub(super) fn run(main: Pid, life: OwnedFd, wait_all: bool) -> ! {
 
 /// Gives up all that is worth having.
 fn shed(life: &OwnedFd) -> Result<(), Errno> {
-    let blocked = SignalSet::of(&[SIGCHLD]);
+    let blocked = SignalSet::of(&[signal::SIGCHLD]);
     signal::set_mask(&blocked).map_err(|_| Errno::INVAL)?;
-    signal::interrupts_only(SIGCHLD).map_err(|_| Errno::INVAL)?;
+    signal::interrupts_only(signal::SIGCHLD).map_err(|_| Errno::INVAL)?;
     rustix::stdio::dup2_stdin(life)?;
     process::close_range(1, CloseRange::Now).map_err(|_| Errno::INVAL)?;
     rustix::thread::set_no_new_privs(true)?;

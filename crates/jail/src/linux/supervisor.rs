@@ -25,6 +25,8 @@ pub(super) struct Signals {
 impl Signals {
     /// Blocks them and takes them as data from now on.
     pub(super) fn take() -> std::io::Result<Self> {
+        // Where the caller ignores SIGCHLD the kernel reaps children by itself, and nobody learns how they ended.
+        signal::interrupts_only(signal::SIGCHLD)?;
         let set = SignalSet::of(&FORWARDED);
         signal::set_mask(&set)?;
         Ok(Self { fd: signal::signalfd(&set)? })
@@ -149,7 +151,8 @@ fn send(to: &OwnedFd, number: i32) -> std::io::Result<()> {
 fn signal_all(jail: &Jail, number: i32) -> std::io::Result<()> {
     let namespace = |pid: &str| std::fs::read_link(format!("/proc/{pid}/ns/pid"));
     let init = jail.init.as_raw_nonzero().to_string();
-    let ours = namespace(&init)?;
+    // It has just ended, and the others with it.
+    let Ok(ours) = namespace(&init) else { return Ok(()) };
     for entry in std::fs::read_dir("/proc")? {
         let name = entry?.file_name();
         let Some(text) = name.to_str() else { continue };

@@ -125,11 +125,24 @@ pub fn keep_on_exec(fd: RawFd) -> io::Result<()> {
     if status == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
 
-/// `fcntl(fd, F_GETFD)`: whether a descriptor that was handed to us by number is open.
+/// `fcntl(fd, F_GETFD)`: whether a descriptor is open and was so when this program started. Whatever we open ourselves is
+/// close-on-exec, and nothing that is comes through execve(2).
 ///
 /// fcntl(2).
 #[must_use]
-pub fn is_open(fd: RawFd) -> bool {
+pub fn is_inherited(fd: RawFd) -> bool {
     // SAFETY: F_GETFD takes no memory, and an fd that is not open is refused by EBADF.
-    unsafe { libc::fcntl(fd, libc::F_GETFD) >= 0 }
+    unsafe { libc::fcntl(fd, libc::F_GETFD) == 0 }
+}
+
+/// `fstat(fd, &stat)`: whether a descriptor that was handed to us by number is a directory.
+///
+/// fstat(2).
+#[must_use]
+pub fn is_directory(fd: RawFd) -> bool {
+    // SAFETY: all-zero is a valid `struct stat`.
+    let mut stat: libc::stat = unsafe { std::mem::zeroed() };
+    // SAFETY: the kernel writes one `struct stat`, which `stat` is, or refuses by EBADF an fd that is not open.
+    let status = unsafe { libc::fstat(fd, &raw mut stat) };
+    status == 0 && stat.st_mode & libc::S_IFMT == libc::S_IFDIR
 }

@@ -3,6 +3,9 @@
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd};
 
+/// Sent to a parent when a child ends; signal(7).
+pub const SIGCHLD: i32 = libc::SIGCHLD;
+
 /// A set of signals; sigsetops(3).
 #[derive(Clone, Copy)]
 pub struct SignalSet(libc::sigset_t);
