@@ -50,6 +50,10 @@ fn open(source: &Source, made: &[&HostDir]) -> Result<OwnedFd, RunError> {
 pub(super) const KERNEL: &str =
     "thinjail needs Linux 5.12 or newer, and a container's seccomp filter that lets its system calls through";
 
+/// What ENOSPC means of a mount that is not attached: the kernel counts it as a mount namespace.
+pub(super) const NAMESPACES: &str =
+    "user.max_mnt_namespaces is 0, or as many are in use: raise it with sysctl(8), see namespaces(7)";
+
 /// A detached mount of `source` with `access`, which nobody can see yet. Its attributes hold before it is ever attached.
 pub(super) fn clone(source: &Source, access: Access, made: &[&HostDir]) -> Result<OwnedFd, RunError> {
     let fd = open(source, made)?;
@@ -60,7 +64,11 @@ pub(super) fn clone(source: &Source, access: Access, made: &[&HostDir]) -> Resul
         | OpenTreeFlags::AT_EMPTY_PATH
         | OpenTreeFlags::AT_RECURSIVE;
     let failed = |cause: io::Error| {
-        let help = (cause.raw_os_error() == Some(Errno::NOSYS.raw_os_error())).then(|| KERNEL.to_owned());
+        let help = match Errno::from_io_error(&cause) {
+            Some(Errno::NOSYS) => Some(KERNEL.to_owned()),
+            Some(Errno::NOSPC) => Some(NAMESPACES.to_owned()),
+            _ => None,
+        };
         RunError::setup(format!("clone the mount of {}", source.path), cause).help(help)
     };
     let mount = open_tree(&fd, c"", flags).map_err(|error| failed(error.into()))?;

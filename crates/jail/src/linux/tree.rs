@@ -61,6 +61,31 @@ const MASKED: [&str; 9] =
 pub(super) const WITHIN: ResolveFlags =
     ResolveFlags::NO_SYMLINKS.union(ResolveFlags::NO_MAGICLINKS).union(ResolveFlags::BENEATH);
 
+const NEW_FILE: OFlags =
+    OFlags::WRONLY.union(OFlags::CREATE).union(OFlags::EXCL).union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
+
+/// A directory that something is made in.
+enum Holder<'a> {
+    /// The root of a mount of ours.
+    Mount(BorrowedFd<'a>),
+    /// One below it.
+    Below(OwnedFd),
+}
+
+impl AsFd for Holder<'_> {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        match self {
+            Self::Mount(fd) => *fd,
+            Self::Below(fd) => fd.as_fd(),
+        }
+    }
+}
+
+/// The last name of a place; a place that is made is never the root.
+fn name(at: &RootPath) -> &str {
+    at.name().unwrap_or_default()
+}
+
 struct Builder<'a> {
     root: OwnedFd,
     /// Mounts that later steps may go below, outermost first.
@@ -135,6 +160,7 @@ fn tmpfs(at: &RootPath, size: u64, mode: u32, owner: (u32, u32), access: Access)
         let help = match cause {
             Errno::NOSYS => Some(KERNEL.to_owned()),
             Errno::PERM => Some(PRIVILEGE.to_owned()),
+            Errno::NOSPC => Some(source::NAMESPACES.to_owned()),
             _ => None,
         };
         RunError::setup(format!("make a tmpfs for {at}"), cause.into()).help(help)
@@ -151,9 +177,8 @@ impl Builder<'_> {
             Step::MakeDir { at, mode, uid, gid } => self.make_dir(at, *mode, (*uid, *gid)),
             Step::PutFile { at, content, mode, uid, gid } => self.put_file(at, content, *mode, (*uid, *gid)),
             Step::Symlink { at, to } => {
-                let (base, below) = self.base(at);
-                fs::symlinkat(to.as_str(), base, below)
-                    .map_err(|e| RunError::setup(format!("make the link {at}"), e.into()))
+                let made = self.holder(at).and_then(|dir| Ok(fs::symlinkat(to.as_str(), &dir, name(at))?));
+                made.map_err(|cause| RunError::setup(format!("make the link {at} inside"), cause))
             }
             Step::Bind { source, at, access } => {
                 let mount = source::clone(source, *access, self.made)?;
@@ -169,12 +194,23 @@ impl Builder<'_> {
         }
     }
 
-    /// The mount that `at` lies on, and the path below it.
-    fn base<'p>(&self, at: &'p RootPath) -> (BorrowedFd<'_>, &'p str) {
-        let (fd, below, _) = self.enclosing(at);
-        (fd, below)
+    /// The directory that is to hold `at`, which has to be in memory of ours. It is never reached through a link: an absolute
+    /// one leads to the host as long as the tree is detached, and one in a directory of the host to wherever its owner wants.
+    fn holder(&self, at: &RootPath) -> io::Result<Holder<'_>> {
+        let (base, below, owner) = self.enclosing(at);
+        if owner == Owner::Host {
+            return Err(io::Error::other("it lies in a directory of the host, where nothing is made"));
+        }
+        match below.rsplit_once('/') {
+            None => Ok(Holder::Mount(base)),
+            Some((parent, _)) => {
+                let look = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+                Ok(Holder::Below(fs::openat2(base, parent, look, Mode::empty(), WITHIN)?))
+            }
+        }
     }
 
+    /// The mount that `at` lies on, the path below it, and whose it is.
     fn enclosing<'p>(&self, at: &'p RootPath) -> (BorrowedFd<'_>, &'p str, Owner) {
         let inner = self.mounts.iter().rev().find_map(|(dir, fd, owner)| match at.below(dir) {
             Some("") | None => None,
@@ -184,19 +220,19 @@ impl Builder<'_> {
     }
 
     fn make_dir(&self, at: &RootPath, mode: u32, owner: (u32, u32)) -> Result<(), RunError> {
-        let (base, below) = self.base(at);
-        let made = match fs::mkdirat(base, below, Mode::from_bits_truncate(mode)) {
-            Err(Errno::EXIST) => Ok(()),
-            other => other,
-        };
-        let owned = made.and_then(|()| {
-            if owner == (0, 0) {
-                return Ok(());
+        let make = || -> io::Result<()> {
+            let dir = self.holder(at)?;
+            match fs::mkdirat(&dir, name(at), Mode::from_bits_truncate(mode)) {
+                Ok(()) | Err(Errno::EXIST) => {}
+                Err(cause) => return Err(cause.into()),
             }
-            let (uid, gid) = (fs::Uid::from_raw(owner.0), fs::Gid::from_raw(owner.1));
-            fs::chownat(base, below, Some(uid), Some(gid), AtFlags::SYMLINK_NOFOLLOW)
-        });
-        owned.map_err(|cause| RunError::setup(format!("make the directory {at} inside"), cause.into()))
+            if owner != (0, 0) {
+                let (uid, gid) = (fs::Uid::from_raw(owner.0), fs::Gid::from_raw(owner.1));
+                fs::chownat(&dir, name(at), Some(uid), Some(gid), AtFlags::SYMLINK_NOFOLLOW)?;
+            }
+            Ok(())
+        };
+        make().map_err(|cause| RunError::setup(format!("make the directory {at} inside"), cause))
     }
 
     fn put_file(&self, at: &RootPath, content: &Content, mode: u32, owner: (u32, u32)) -> Result<(), RunError> {
@@ -206,9 +242,8 @@ impl Builder<'_> {
             Content::Bytes(bytes) => bytes,
             Content::Copy(_) => return Err(malformed("a file is to be copied, which Linux never needs")),
         };
-        let (base, below) = self.base(at);
-        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let fd = fs::openat(base, below, flags, Mode::from_bits_truncate(mode)).map_err(|e| failed(e.into()))?;
+        let dir = self.holder(at).map_err(failed)?;
+        let fd = fs::openat(&dir, name(at), NEW_FILE, Mode::from_bits_truncate(mode)).map_err(|e| failed(e.into()))?;
         if owner != (0, 0) {
             let (uid, gid) = (fs::Uid::from_raw(owner.0), fs::Gid::from_raw(owner.1));
             fs::fchown(&fd, Some(uid), Some(gid)).map_err(|e| failed(e.into()))?;
@@ -261,8 +296,7 @@ impl Builder<'_> {
         let make = || -> io::Result<OwnedFd> {
             let holder = tmpfs(&RootPath::root(), 4096, 0o555, (0, 0), Access { write: true, ..Access::default() })
                 .map_err(|error| error.cause.unwrap_or_else(|| io::Error::other("no tmpfs")))?;
-            let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
-            let file = fs::openat(&holder, c"masked", flags, Mode::empty())?;
+            let file = fs::openat(&holder, c"masked", NEW_FILE, Mode::empty())?;
             let clone =
                 OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC | OpenTreeFlags::AT_EMPTY_PATH;
             let mount = open_tree(&file, c"", clone)?;
@@ -306,30 +340,31 @@ impl Builder<'_> {
     /// Opens what will be covered, making it if it lies in a directory of ours.
     fn mountpoint(&self, at: &RootPath, kind: Kind) -> Result<OwnedFd, RunError> {
         let (base, below, owner) = self.enclosing(at);
-        let failed = |cause: Errno| {
-            let help = match (owner, cause) {
-                (Owner::Host, Errno::NOENT | Errno::NOTDIR | Errno::LOOP) => {
+        let mut look = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        if kind == Kind::Directory {
+            look |= OFlags::DIRECTORY;
+        }
+        let open = || -> io::Result<OwnedFd> {
+            if owner == Owner::Host {
+                return Ok(fs::openat2(base, below, look, Mode::empty(), WITHIN)?);
+            }
+            let dir = self.holder(at)?;
+            if kind != Kind::Directory {
+                return Ok(fs::openat(&dir, name(at), NEW_FILE, Mode::from_bits_truncate(0o444))?);
+            }
+            match fs::mkdirat(&dir, name(at), Mode::from_bits_truncate(0o755)) {
+                Ok(()) | Err(Errno::EXIST) => Ok(fs::openat(&dir, name(at), look, Mode::empty())?),
+                Err(cause) => Err(cause.into()),
+            }
+        };
+        open().map_err(|cause| {
+            let help = match (owner, Errno::from_io_error(&cause)) {
+                (Owner::Host, Some(Errno::NOENT | Errno::NOTDIR | Errno::LOOP)) => {
                     Some(format!("it lies in a directory of the host, so it has to be there: make {at} on the host"))
                 }
                 _ => None,
             };
-            RunError::setup(format!("make the mountpoint {at} inside"), cause.into()).help(help)
-        };
-        if owner == Owner::Us {
-            if kind == Kind::Directory {
-                match fs::mkdirat(base, below, Mode::from_bits_truncate(0o755)) {
-                    Ok(()) | Err(Errno::EXIST) => {}
-                    Err(cause) => return Err(failed(cause)),
-                }
-            } else {
-                let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-                return fs::openat(base, below, flags, Mode::from_bits_truncate(0o444)).map_err(failed);
-            }
-        }
-        let mut flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        if kind == Kind::Directory {
-            flags |= OFlags::DIRECTORY;
-        }
-        fs::openat2(base, below, flags, Mode::empty(), WITHIN).map_err(failed)
+            RunError::setup(format!("make the mountpoint {at} inside"), cause).help(help)
+        })
     }
 }

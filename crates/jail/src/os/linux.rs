@@ -48,6 +48,37 @@ fn identity<Fd: AsFd>(dir: Fd, name: &str) -> io::Result<Identity> {
     Ok(Identity { device: (stat.stx_dev_major, stat.stx_dev_minor), inode: stat.stx_ino, mount: stat.stx_mnt_id })
 }
 
+/// Whether this is the directory that was just made, and not one that the owner of its parent has put in its place: there
+/// is no call that makes a directory and opens it at once, and what is opened here gets another owner. It is ours, empty, has
+/// the mode we gave it, and was born after we began, where the file system remembers that.
+fn is_just_made(fd: &OwnedFd, begin: rustix::time::Timespec) -> io::Result<bool> {
+    let stat = fs::statx(fd, "", AtFlags::EMPTY_PATH, StatxFlags::BASIC_STATS | StatxFlags::BTIME)?;
+    let born = (stat.stx_btime.tv_sec, i64::from(stat.stx_btime.tv_nsec));
+    let remembers = stat.stx_mask & StatxFlags::BTIME.bits() != 0;
+    let old = remembers && born < (begin.tv_sec, begin.tv_nsec);
+    // A set-group-ID bit comes from the parent.
+    let mode = stat.stx_mode & 0o5777;
+    let ours = stat.stx_uid == rustix::process::geteuid().as_raw() && mode == 0o700;
+    Ok(ours && !old && is_empty(fd)?)
+}
+
+/// Whether nobody but root can put something in the place of what root has in this directory.
+fn is_safe(directory: &fs::Stat) -> bool {
+    let open = directory.st_mode & 0o022 != 0;
+    let sticky = directory.st_mode & 0o1000 != 0;
+    directory.st_uid == 0 && (!open || sticky)
+}
+
+fn is_empty(fd: &OwnedFd) -> io::Result<bool> {
+    for entry in fs::Dir::read_from(fd)? {
+        let entry = entry?;
+        if !matches!(entry.file_name().to_bytes(), b"." | b"..") {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
 impl Os for Host {
     type Done = HostDir;
 
@@ -62,6 +93,7 @@ impl Os for Host {
         let look = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let parent =
             fs::openat2(fs::CWD, parent.as_str(), look, Mode::empty(), NO_LINKS).map_err(|e| failed(e.into()))?;
+        let begin = rustix::time::clock_gettime(rustix::time::ClockId::RealtimeCoarse);
         // Nobody else may enter before it has its owner.
         let new = match fs::mkdirat(&parent, name, Mode::from_bits_truncate(0o700)) {
             Ok(()) => true,
@@ -75,9 +107,17 @@ impl Os for Host {
             if owner != *uid && owner != 0 {
                 return Err(StepError::Taken { path: path.clone(), owner });
             }
+            // It was not there when the host was inspected. Nothing is gained by a directory of the jail's own user; one of
+            // root's may have been moved there by whoever owns its parent.
+            if owner == 0 && !is_safe(&fs::fstat(&parent).map_err(|e| failed(e.into()))?) {
+                return Err(failed(io::Error::other("a directory of root's has come to stand there meanwhile")));
+            }
         }
         let done = opened.and_then(|fd| {
             if new {
+                if !is_just_made(&fd, begin)? {
+                    return Err(io::Error::other("another directory was put in its place while it was made"));
+                }
                 fs::fchown(&fd, Some(Uid::from_raw(*uid)), Some(Gid::from_raw(*gid)))?;
                 fs::fchmod(&fd, Mode::from_bits_truncate(*mode))?;
                 let identity = identity(&fd, "")?;
