@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use crate::error::{Error, Result};
 use crate::totals::Totals;
 use crate::workspace::Workspace;
-use crate::{command, deny, packages};
+use crate::{command, deny, freebsd, packages};
 
 /// One stage: whether it passed; tests add to the totals.
 type Stage = (&'static str, fn(&Workspace, &mut Totals) -> Result<bool>);
@@ -22,6 +22,8 @@ const STAGES: &[Stage] = &[
     ("man", man),
     ("shell", shell),
     ("hello", hello),
+    ("freebsd", |workspace, _| Ok(freebsd::check(workspace)? & freebsd::build(workspace)?)),
+    ("rehearse", |workspace, _| freebsd::rehearse(workspace)),
 ];
 
 /// Runs all stages, also after one that failed, and ends with a table of times and the totals.

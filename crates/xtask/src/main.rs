@@ -5,6 +5,7 @@ mod ci;
 mod command;
 mod deny;
 mod error;
+mod freebsd;
 mod packages;
 mod test;
 mod totals;
@@ -24,6 +25,11 @@ Chores of thinjail.
   cargo xtask deny                check the dependencies against deny.toml
   cargo xtask vm test             the system tests in a virtual machine: Linux 6.1, systemd, cgroup v2
   cargo xtask vm run DIR SCRIPT   run `sh SCRIPT` in a copy of DIR in that machine
+  cargo xtask freebsd toolchain   make the cross toolchain for FreeBSD, below target/
+  cargo xtask freebsd check       clippy for FreeBSD, tests included
+  cargo xtask freebsd build       build and link everything for FreeBSD, tests included
+  cargo xtask freebsd test --runner CMD
+                                  run the tests on a FreeBSD system: `CMD DIR SCRIPT` brings DIR there and runs SCRIPT
   cargo xtask packages            print the command that installs what the tests need
 ";
 
@@ -52,6 +58,7 @@ fn run(words: &[&str]) -> Result<bool> {
             Ok(totals.failed == 0)
         }
         ["vm", "run", dir, script] => vm::run(&workspace, std::path::Path::new(dir), script, |line| println!("{line}")),
+        ["freebsd", words @ ..] => freebsd::freebsd(&workspace, words),
         ["deny"] => deny::deny(&workspace),
         ["packages"] => {
             println!("{}", packages::install_line(&packages::all()));

@@ -38,7 +38,7 @@ pub(crate) fn test(workspace: &Workspace, options: Options) -> Result<bool> {
     if !missing.is_empty() && packages::can_install() {
         packages::install(&missing)?;
     }
-    let skips = workspace.scratch("test")?.join("skips");
+    let skips = workspace.dir("xtask")?.join("skips");
     fs::write(&skips, "").context(|| format!("write {}", skips.display()))?;
     let thinjail = build_thinjail(workspace)?;
     let prepare = |cargo: &mut Command| {
@@ -65,18 +65,44 @@ pub(crate) fn test(workspace: &Workspace, options: Options) -> Result<bool> {
     Ok(totals.failed == 0 && !(options.no_skips && totals.skipped > 0))
 }
 
-/// Builds the binary that the system tests run; cargo itself says where it went.
+/// Builds the binary that the system tests run.
 fn build_thinjail(workspace: &Workspace) -> Result<PathBuf> {
-    let mut cargo = workspace.cargo(&["build", "-p", "thinjail", "--message-format", "json-render-diagnostics"]);
-    let mut built = None;
-    let done = command::lines(&mut cargo, |line| built = executable(line).or(built.take()))?;
-    built.filter(|_| done).ok_or_else(|| Error::new(format!("{} failed", command::words(&cargo))))
+    let built = build(&mut workspace.cargo(&["build", "-p", "thinjail"]))?;
+    let thinjail = built.into_iter().find(|program| program.name == "thinjail");
+    thinjail.map(|program| program.path).ok_or_else(|| Error::new("cargo built no thinjail"))
 }
 
-/// The program that a line of cargo's messages says was built.
-pub(crate) fn executable(message: &str) -> Option<PathBuf> {
+/// A program that cargo built.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Built {
+    /// Of this package.
+    pub(crate) package: String,
+    /// The target's name.
+    pub(crate) name: String,
+    pub(crate) path: PathBuf,
+    /// It holds tests.
+    pub(crate) test: bool,
+}
+
+/// Runs a cargo that builds; cargo itself says what was built and where it is.
+pub(crate) fn build(cargo: &mut Command) -> Result<Vec<Built>> {
+    let mut built = Vec::new();
+    let cargo = cargo.args(["--message-format", "json-render-diagnostics"]);
+    if !command::lines(cargo, |line| built.extend(parse_built(line)))? {
+        return Err(Error::new(format!("{} failed", command::words(cargo))));
+    }
+    Ok(built)
+}
+
+fn parse_built(message: &str) -> Option<Built> {
     let message: Value = serde_json::from_str(message).ok()?;
-    Some(PathBuf::from(message.get("executable")?.as_str()?))
+    let path = PathBuf::from(message.get("executable")?.as_str()?);
+    let name = message.pointer("/target/name")?.as_str()?.to_owned();
+    let test = message.pointer("/profile/test")?.as_bool()?;
+    // path+file:///clone/crates/plan#thinjail-plan@0.1.0, or with no name where the directory has the same.
+    let (place, id) = message.get("package_id")?.as_str()?.split_once('#')?;
+    let package = id.split_once('@').map_or_else(|| place.rsplit('/').next(), |(package, _)| Some(package))?;
+    Some(Built { package: package.to_owned(), name, path, test })
 }
 
 /// Runs test programs through cargo, shows what they print and sums what they counted.
@@ -110,4 +136,32 @@ fn report(skipped: &str, totals: Totals) {
         println!();
     }
     println!("{totals}");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cargo_says_what_it_built() {
+        let message = |id: &str| {
+            format!(
+                r#"{{"reason":"compiler-artifact","package_id":"path+file:///clone/{id}","target":{{"name":"resolve"}},
+                "profile":{{"test":true}},"executable":"/t/resolve-01"}}"#
+            )
+        };
+        let built = |package: &str| {
+            Some(Built { package: package.into(), name: "resolve".into(), path: "/t/resolve-01".into(), test: true })
+        };
+        assert_eq!(parse_built(&message("crates/plan#thinjail-plan@0.1.0")), built("thinjail-plan"));
+        assert_eq!(parse_built(&message("crates/xtask#0.1.0")), built("xtask"));
+        assert_eq!(parse_built(r#"{"executable":null}"#), None);
+        assert_eq!(parse_built("warning: not JSON"), None);
+    }
+
+    #[test]
+    fn an_unknown_flag_is_refused() {
+        assert!(Options::parse(&["--no-skips"]).is_ok_and(|options| options.no_skips));
+        assert!(Options::parse(&["--no-skip"]).is_err());
+    }
 }

@@ -10,7 +10,7 @@ use std::process::Command;
 
 use crate::command;
 use crate::error::{Context, Error, Result};
-use crate::test::executable;
+use crate::test::build;
 use crate::totals::Totals;
 use crate::workspace::Workspace;
 
@@ -50,7 +50,7 @@ WantedBy=multi-user.target
 
 /// Makes Debian's tree once, or takes the one of an earlier run.
 fn tree(workspace: &Workspace) -> Result<PathBuf> {
-    let dir = workspace.scratch("vm")?;
+    let dir = workspace.dir("vm")?;
     let (tree, stamp) = (dir.join("tree"), dir.join("stamp"));
     let wanted = PACKAGES.join(" ");
     if fs::read_to_string(&stamp).is_ok_and(|made| made == wanted) {
@@ -106,7 +106,7 @@ pub(crate) fn run(workspace: &Workspace, dir: &Path, script: &str, mut each: imp
     }
     command::run(Command::new("cp").arg("-a").arg(dir).arg(&job))?;
     command::run(Command::new("cp").arg(job.join(script)).arg(job.join(".script")))?;
-    let image = workspace.scratch("vm")?.join("disk.img");
+    let image = workspace.dir("vm")?.join("disk.img");
     let _ = fs::remove_file(&image);
     command::run(Command::new("mkfs.ext4").args(["-q", "-d"]).arg(&tree).arg(&image).arg("3G"))?;
     let boot = tree.join("boot");
@@ -137,29 +137,20 @@ const TESTS: &[&str] = &["article", "exact", "daemons", "supervision", "hardenin
 
 /// `cargo xtask vm test`: the system tests on the machine's kernel.
 pub(crate) fn test(workspace: &Workspace, no_skips: bool) -> Result<Totals> {
-    let dir = workspace.scratch("vm")?.join("pack");
+    let dir = workspace.dir("vm")?.join("pack");
     if dir.exists() {
         fs::remove_dir_all(&dir).context(|| format!("remove {}", dir.display()))?;
     }
     fs::create_dir_all(&dir).context(|| format!("make {}", dir.display()))?;
-    let mut cargo = workspace.cargo(&["test", "--no-run", "-p", "thinjail", "-p", "thinjail-tests"]);
-    cargo.args(["--message-format", "json-render-diagnostics"]);
-    let mut built = Vec::new();
-    if !command::lines(&mut cargo, |line| built.extend(executable(line)))? {
-        return Err(Error::new(format!("{} failed", command::words(&cargo))));
-    }
     let mut names = Vec::new();
-    for path in &built {
-        let file = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        // Test programs carry a hash behind their name, programs don't.
-        let name = file.rsplit_once('-').map_or(file.as_str(), |(name, _)| name);
-        let is_test = path.parent().is_some_and(|dir| dir.ends_with("deps"));
-        if is_test && !TESTS.contains(&name) {
+    for program in build(&mut workspace.cargo(&["test", "--no-run", "-p", "thinjail", "-p", "thinjail-tests"]))? {
+        let name = program.name;
+        if program.test && !TESTS.contains(&name.as_str()) {
             continue;
         }
-        fs::copy(path, dir.join(name)).context(|| format!("copy {}", path.display()))?;
-        if is_test {
-            names.push(name.to_owned());
+        fs::copy(&program.path, dir.join(&name)).context(|| format!("copy {}", program.path.display()))?;
+        if program.test {
+            names.push(name);
         }
     }
     for test in TESTS {

@@ -31,9 +31,9 @@ impl Workspace {
         &self.root
     }
 
-    /// A directory for files of ours, below target, made if it isn't there.
-    pub(crate) fn scratch(&self, name: &str) -> Result<PathBuf> {
-        let dir = self.target.join("xtask").join(name);
+    /// A directory below target for files of a chore, made if it isn't there.
+    pub(crate) fn dir(&self, chore: &str) -> Result<PathBuf> {
+        let dir = self.target.join(chore);
         std::fs::create_dir_all(&dir).context(|| format!("make {}", dir.display()))?;
         Ok(dir)
     }

@@ -1,0 +1,90 @@
+//! What goes to the other system: one directory that needs nothing beside itself.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use crate::error::{Context, Error, Result};
+use crate::test::Built;
+use crate::workspace::Workspace;
+
+/// The script in it that runs all.
+pub(super) const SCRIPT: &str = "run.sh";
+const SCRIPT_TEXT: &str = include_str!("../../freebsd-run.sh");
+
+/// The rooms whose tests run there, and their directories below crates/: those that touch no Linux.
+const ROOMS: &[(&str, &str)] =
+    &[("thinjail-closure", "closure"), ("thinjail-plan", "plan"), ("thinjail-jail", "jail"), ("thinjail", "cli")];
+
+/// What tests read at run time: their snapshots and data.
+const TREES: &[&str] = &["crates/closure", "crates/plan", "crates/jail", "crates/cli", "profiles", "man"];
+
+/// Lays it all out below target/ and gives the directory.
+pub(super) fn pack(workspace: &Workspace, built: &[Built]) -> Result<PathBuf> {
+    let dir = workspace.dir("freebsd")?.join("pack");
+    if dir.exists() {
+        fs::remove_dir_all(&dir).context(|| format!("remove {}", dir.display()))?;
+    }
+    for program in built {
+        if let Some(place) = place(program) {
+            copy(&program.path, &dir.join(place))?;
+        }
+    }
+    for tree in TREES {
+        copy_tree(&workspace.root().join(tree), &dir.join("tree").join(tree))?;
+    }
+    let script = dir.join(SCRIPT);
+    fs::write(&script, SCRIPT_TEXT).context(|| format!("write {}", script.display()))?;
+    if !dir.join("thinjail").exists() || !dir.join("tests").exists() {
+        return Err(Error::new("pack for FreeBSD: the binary or the tests are missing"));
+    }
+    Ok(dir)
+}
+
+/// Where a program goes; None for one that stays here.
+fn place(program: &Built) -> Option<PathBuf> {
+    if !program.test {
+        return (program.name == "thinjail").then(|| "thinjail".into());
+    }
+    let (_, room) = ROOMS.iter().find(|(package, _)| *package == program.package)?;
+    // Two programs of a room may have one name, as its library and a test of it; their file names differ.
+    Some(Path::new("tests").join(room).join(program.path.file_name()?))
+}
+
+fn copy(from: &Path, to: &Path) -> Result<()> {
+    if let Some(parent) = to.parent() {
+        fs::create_dir_all(parent).context(|| format!("make {}", parent.display()))?;
+    }
+    fs::copy(from, to).map(drop).context(|| format!("copy {} to {}", from.display(), to.display()))
+}
+
+/// Files and directories; a tree that isn't there is an empty one, and what is neither stays behind.
+fn copy_tree(from: &Path, to: &Path) -> Result<()> {
+    let Ok(entries) = fs::read_dir(from) else { return Ok(()) };
+    for entry in entries {
+        let entry = entry.context(|| format!("read {}", from.display()))?;
+        let kind = entry.file_type().context(|| format!("look at {}", entry.path().display()))?;
+        if kind.is_dir() {
+            copy_tree(&entry.path(), &to.join(entry.file_name()))?;
+        } else if kind.is_file() {
+            copy(&entry.path(), &to.join(entry.file_name()))?;
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn built(package: &str, name: &str, test: bool) -> Built {
+        Built { package: package.into(), name: name.into(), path: format!("/x/{name}-01").into(), test }
+    }
+
+    #[test]
+    fn the_binary_and_the_tests_of_the_portable_rooms_are_packed() {
+        assert_eq!(place(&built("thinjail", "thinjail", false)), Some("thinjail".into()));
+        assert_eq!(place(&built("thinjail-plan", "resolve", true)), Some("tests/plan/resolve-01".into()));
+        assert_eq!(place(&built("thinjail-sys", "thinjail_sys", true)), None);
+        assert_eq!(place(&built("xtask", "xtask", false)), None);
+    }
+}
