@@ -1,2 +1,38 @@
-//! Words in, words out.
-fn main() {}
+//! Words in, words out: the `thinjail` binary. It parses, asks the other rooms, and prints.
+
+mod args;
+mod bug;
+mod clock;
+mod commands;
+mod exit_code;
+mod profile;
+mod report;
+
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+use args::{Args, Stop};
+use clock::Clock;
+use exit_code::Exit;
+
+fn main() -> ExitCode {
+    let clock = Clock::start();
+    bug::report_panics();
+    let argv: Vec<OsString> = std::env::args_os().collect();
+    // A command line that can't be parsed may still be one of `run`, whose exit codes are the program's.
+    let running = argv.get(1).is_some_and(|verb| verb == "run");
+    let done = match Args::parse(&argv) {
+        Ok((args, subject)) => commands::execute(args, &subject, clock),
+        Err(Stop::Answer(text)) => report::answer(&text).map(|()| Exit::Ok),
+        Err(Stop::Help(text)) => {
+            report::line(&text);
+            Ok(if running { Exit::Ours } else { Exit::Usage })
+        }
+        Err(Stop::Failure(failure)) => Err(failure),
+    };
+    let exit = done.unwrap_or_else(|failure| {
+        report::failure(&failure);
+        if running { failure.exit_of_run() } else { failure.exit() }
+    });
+    exit.into()
+}

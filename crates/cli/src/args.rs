@@ -1,0 +1,259 @@
+//! The command line: what was typed, and nothing decided yet but which part of it is whose.
+
+mod mount;
+mod subject;
+mod wanted;
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use clap::error::ErrorKind;
+use clap::{Parser, Subcommand, ValueEnum};
+use thinjail_plan::facts::SystemKind;
+
+use crate::exit_code::TABLE;
+use crate::report::Failure;
+pub(crate) use subject::Subject;
+pub(crate) use wanted::{Wanted, program};
+
+/// Runs a daemon in a jail that holds only what it needs
+#[derive(Debug, Parser)]
+#[command(name = "thinjail", version, help_template = TEMPLATE, after_help = TABLE, disable_help_subcommand = true)]
+pub(crate) struct Args {
+    /// What to do.
+    #[command(subcommand)]
+    pub(crate) verb: Verb,
+}
+
+const TEMPLATE: &str = "\
+{about}.
+
+  thinjail run -- echo Hello from jail        a program, with all it needs to start and nothing else
+  thinjail run --read /srv/www --network none /usr/bin/python3 -m http.server
+  thinjail run nginx                          a profile: /etc/thinjail/nginx.toml, else a shipped one
+  thinjail plan nginx                         what would be done; nothing is done
+  thinjail explain nginx /etc/passwd          why a file is inside
+  thinjail check nginx                        all that would fail, found without starting
+
+Usage: thinjail VERB [FLAGS] ...
+
+{subcommands}{after-help}";
+
+/// The verbs.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Verb {
+    /// Builds the jail, runs the program in the foreground, takes everything down
+    Run(Run),
+    /// Prints what would be done
+    Plan(Plan),
+    /// Prints why a path is inside
+    Explain(Explain),
+    /// Prints everything that would fail
+    Check(Ask),
+    /// Prints what of the host the plan depends on, as JSON
+    Facts(Ask),
+}
+
+/// What every verb is about. The words come last, and what follows the first of them is left alone.
+#[derive(Debug, clap::Args)]
+pub(crate) struct About {
+    /// Name of a profile; or a program (with a `/`, or after `--`) and its arguments
+    #[arg(value_name = "NAME|PROGRAM", trailing_var_arg = true)]
+    words: Vec<String>,
+    #[command(flatten)]
+    pub(crate) profile: ProfileFlags,
+    #[command(flatten)]
+    pub(crate) wanted: Wanted,
+}
+
+/// `run`.
+#[derive(Debug, clap::Args)]
+#[command(override_usage = "\
+thinjail run [FLAGS] NAME
+       thinjail run [FLAGS] /PATH/TO/PROGRAM [ARGUMENTS]
+       thinjail run [FLAGS] -- PROGRAM [ARGUMENTS]", after_help = TABLE)]
+pub(crate) struct Run {
+    /// Prints the plan and does nothing
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    /// Prints how long each phase of the start took
+    #[arg(long)]
+    pub(crate) timings: bool,
+    #[command(flatten)]
+    pub(crate) about: About,
+}
+
+/// `plan`.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Plan {
+    /// Prints it as JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+    #[command(flatten)]
+    pub(crate) host: HostFlags,
+    #[command(flatten)]
+    pub(crate) about: About,
+}
+
+/// `explain`.
+#[derive(Debug, clap::Args)]
+#[command(override_usage = "\
+thinjail explain [FLAGS] NAME PATH
+       thinjail explain [FLAGS] /PATH/TO/PROGRAM PATH
+       thinjail explain [FLAGS] --profile FILE PATH")]
+pub(crate) struct Explain {
+    /// Name of a profile, or a program; then the path inside to be explained
+    #[arg(value_name = "NAME PATH", num_args = 1..=2, required = true)]
+    words: Vec<String>,
+    #[command(flatten)]
+    pub(crate) host: HostFlags,
+    #[command(flatten)]
+    pub(crate) profile: ProfileFlags,
+    #[command(flatten)]
+    pub(crate) wanted: Wanted,
+}
+
+/// `check` and `facts`.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Ask {
+    #[command(flatten)]
+    pub(crate) host: HostFlags,
+    #[command(flatten)]
+    pub(crate) about: About,
+}
+
+/// Where the profile is.
+#[derive(Clone, Debug, Default, clap::Args)]
+pub(crate) struct ProfileFlags {
+    /// A profile by its path, in place of a name
+    #[arg(long = "profile", value_name = "FILE")]
+    pub(crate) file: Option<PathBuf>,
+    /// Where profiles are looked for by name, in place of the system's directories
+    #[arg(long = "profile-dir", value_name = "DIR")]
+    pub(crate) directories: Vec<PathBuf>,
+}
+
+/// For which host.
+#[derive(Clone, Debug, Default, clap::Args)]
+pub(crate) struct HostFlags {
+    /// The tree of another host, in place of /
+    #[arg(long, value_name = "DIR", conflicts_with = "facts")]
+    pub(crate) root: Option<PathBuf>,
+    /// Which system that tree is of
+    #[arg(long, value_name = "SYSTEM", requires = "root")]
+    pub(crate) system: Option<SystemName>,
+    /// Facts from a file, as `thinjail facts` prints them, in place of a host
+    #[arg(long, value_name = "FILE")]
+    pub(crate) facts: Option<PathBuf>,
+}
+
+/// A system by its name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum SystemName {
+    /// Namespaces
+    Linux,
+    /// jail(2)
+    Freebsd,
+}
+
+impl From<SystemName> for SystemKind {
+    fn from(name: SystemName) -> Self {
+        match name {
+            SystemName::Linux => Self::Linux,
+            SystemName::Freebsd => Self::FreeBsd,
+        }
+    }
+}
+
+/// Why there is nothing to do.
+#[derive(Debug)]
+pub(crate) enum Stop {
+    /// Help or the version was asked for; this is it.
+    Answer(String),
+    /// Nothing was asked for; this is the help.
+    Help(String),
+    /// It can't be understood.
+    Failure(Failure),
+}
+
+impl From<Failure> for Stop {
+    fn from(failure: Failure) -> Self {
+        Self::Failure(failure)
+    }
+}
+
+impl Args {
+    /// The command line, and what it is about.
+    ///
+    /// Flags may follow the name of a profile, but what follows a program is the program's own. Which of the two a word
+    /// is can be seen only once the flags before it are parsed: a name that has words behind it is then moved behind
+    /// them, and all is parsed once more.
+    pub(crate) fn parse(argv: &[OsString]) -> Result<(Self, Subject), Stop> {
+        let args = parse_once(argv)?;
+        let (words, file) = (args.words(), args.profile().file.as_deref());
+        if let Verb::Explain(_) = args.verb {
+            // Its words are counted, not cut off; a `--` may stand anywhere before them.
+            let escaped = argv.iter().any(|word| word == "--");
+            let subject = Subject::explained(words, escaped, file)?;
+            return Ok((args, subject));
+        }
+        let start = argv.len().saturating_sub(words.len());
+        let (before, rest) = argv.split_at(start);
+        let escaped = before.last().is_some_and(|word| word == "--");
+        if escaped || file.is_some() || words.len() < 2 || words.first().is_some_and(|word| word.contains('/')) {
+            let subject = Subject::of(words, escaped, file)?;
+            return Ok((args, subject));
+        }
+        let (name, behind) = rest.split_at(1);
+        let args = parse_once(&[before, behind, name].concat())?;
+        let subject = Subject::of_profile(args.words(), behind)?;
+        Ok((args, subject))
+    }
+
+    fn words(&self) -> &[String] {
+        match &self.verb {
+            Verb::Run(run) => &run.about.words,
+            Verb::Plan(plan) => &plan.about.words,
+            Verb::Explain(explain) => &explain.words,
+            Verb::Check(ask) | Verb::Facts(ask) => &ask.about.words,
+        }
+    }
+
+    fn profile(&self) -> &ProfileFlags {
+        match &self.verb {
+            Verb::Run(run) => &run.about.profile,
+            Verb::Plan(plan) => &plan.about.profile,
+            Verb::Explain(explain) => &explain.profile,
+            Verb::Check(ask) | Verb::Facts(ask) => &ask.about.profile,
+        }
+    }
+}
+
+impl Explain {
+    /// The path inside that is to be explained.
+    pub(crate) fn path(&self) -> &str {
+        self.words.last().map_or("", String::as_str)
+    }
+}
+
+fn parse_once(argv: &[OsString]) -> Result<Args, Stop> {
+    Args::try_parse_from(argv).map_err(|error| {
+        let text = error.render().to_string();
+        match error.kind() {
+            ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => Stop::Answer(text),
+            ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => Stop::Help(text),
+            _ => Stop::Failure(in_our_words(&text)),
+        }
+    })
+}
+
+/// clap's message is its first paragraph, then come tips, one or more, and the usage.
+fn in_our_words(text: &str) -> Failure {
+    let joined = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
+    let text = text.strip_prefix("error: ").unwrap_or(text);
+    let what = joined(text.split("\n\n").next().unwrap_or_default());
+    let tip = text.lines().find_map(|line| line.trim_start().strip_prefix("tip: "));
+    let help =
+        tip.map_or_else(|| "`thinjail --help` shows the verbs, `thinjail VERB --help` their flags".into(), joined);
+    Failure::usage(what).help(help)
+}

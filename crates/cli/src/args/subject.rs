@@ -1,0 +1,130 @@
+//! What a command line is about: a profile or a program.
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+
+use crate::report::Failure;
+
+/// What the words behind the flags name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Subject {
+    /// A profile, by name.
+    Named(String),
+    /// A profile, by path.
+    File(PathBuf),
+    /// A program and its arguments.
+    Program(Vec<String>),
+}
+
+impl Subject {
+    /// The command line that lists every problem.
+    pub(crate) fn check(&self) -> String {
+        match self {
+            Self::Named(name) => format!("`thinjail check {name}`"),
+            Self::File(path) => format!("`thinjail check --profile {}`", path.display()),
+            Self::Program(_) => "`thinjail check` in place of `thinjail run`".into(),
+        }
+    }
+
+    /// After `--`, or with a `/`, it is a program and everything behind it is its own; else a profile.
+    pub(super) fn of(words: &[String], escaped: bool, file: Option<&Path>) -> Result<Self, Failure> {
+        match (words, file) {
+            ([], Some(file)) => Ok(Self::File(file.into())),
+            ([word, ..], Some(_)) => Err(Failure::usage(format!("both --profile and {word:?} say what is to be run"))
+                .help("leave one out; a profile takes no arguments")),
+            ([], None) => Err(Failure::usage("neither a profile nor a program is named")
+                .help("`thinjail run NAME` for a profile, `thinjail run -- PROGRAM ARGUMENTS` for a program")),
+            ([first, ..], None) if escaped || first.contains('/') => Ok(Self::Program(words.into())),
+            ([name], None) => Ok(Self::Named(name.clone())),
+            ([name, more @ ..], None) => Err(too_many(name, more.first())),
+        }
+    }
+
+    /// The same for words of which the last is the name of a profile and the others were typed behind it, between flags.
+    pub(super) fn of_profile(words: &[String], behind: &[OsString]) -> Result<Self, Failure> {
+        match words {
+            [name] if !behind.iter().any(|word| word == "--") => Ok(Self::Named(name.clone())),
+            [more @ .., name] => Err(too_many(name, more.first())),
+            [] => Self::of(words, false, None),
+        }
+    }
+
+    /// For `explain`, where the last word is a path inside.
+    pub(super) fn explained(words: &[String], escaped: bool, file: Option<&Path>) -> Result<Self, Failure> {
+        match words {
+            [subject @ .., _path] if !subject.is_empty() || file.is_some() => Self::of(subject, escaped, file),
+            _ => Err(Failure::usage("no path is named that is to be explained").help("`thinjail explain NAME PATH`")),
+        }
+    }
+}
+
+fn too_many(name: &str, more: Option<&String>) -> Failure {
+    let extra = more.map_or("--", String::as_str);
+    Failure::usage(format!("the profile {name:?} takes no arguments, but {extra:?} follows"))
+        .help(format!("to run a program, write `thinjail run -- {name} {extra}`, or its path"))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::super::{Args, Stop};
+    use super::*;
+
+    fn subject(line: &str) -> Result<Subject, String> {
+        let argv: Vec<OsString> = line.split_whitespace().map(Into::into).collect();
+        match Args::parse(&argv) {
+            Ok((_, subject)) => Ok(subject),
+            Err(Stop::Failure(failure)) => Err(failure.what),
+            Err(Stop::Answer(text) | Stop::Help(text)) => Err(text),
+        }
+    }
+
+    fn program(line: &str) -> Subject {
+        Subject::Program(line.split_whitespace().map(Into::into).collect())
+    }
+
+    #[test]
+    fn a_word_with_a_slash_or_after_two_dashes_is_a_program() {
+        assert_eq!(subject("thinjail run /bin/echo hi"), Ok(program("/bin/echo hi")));
+        assert_eq!(subject("thinjail run ./echo"), Ok(program("./echo")));
+        assert_eq!(subject("thinjail run -- echo hi"), Ok(program("echo hi")));
+        assert_eq!(subject("thinjail run --read /x -- echo hi"), Ok(program("echo hi")));
+        assert_eq!(subject("thinjail run nginx"), Ok(Subject::Named("nginx".into())));
+    }
+
+    #[test]
+    fn everything_behind_a_program_is_its_own() {
+        for own in ["--read /x", "-- --read", "--help", "-x --tty", "--"] {
+            assert_eq!(subject(&format!("thinjail run --tty /bin/a {own}")), Ok(program(&format!("/bin/a {own}"))));
+            assert_eq!(subject(&format!("thinjail run -- a {own}")), Ok(program(&format!("a {own}"))));
+        }
+    }
+
+    #[test]
+    fn flags_may_stand_on_both_sides_of_a_profile() {
+        for line in ["thinjail plan --json nginx --read /x", "thinjail plan nginx --read /x --json"] {
+            assert_eq!(subject(line), Ok(Subject::Named("nginx".into())), "{line}");
+        }
+        assert_eq!(subject("thinjail run --profile ./x.toml --tty"), Ok(Subject::File("./x.toml".into())));
+    }
+
+    #[test]
+    fn a_profile_takes_no_arguments() {
+        for line in ["thinjail run echo hi", "thinjail run nginx -- x", "thinjail run nginx --", "thinjail run a b c"] {
+            assert!(subject(line).unwrap_err().contains("takes no arguments"), "{line}");
+        }
+        assert!(subject("thinjail run --profile x.toml nginx").unwrap_err().starts_with("both"));
+        assert!(subject("thinjail run").unwrap_err().starts_with("neither"));
+    }
+
+    #[test]
+    fn explain_ends_with_the_path() {
+        assert_eq!(subject("thinjail explain nginx /etc/x"), Ok(Subject::Named("nginx".into())));
+        assert_eq!(subject("thinjail explain nginx --read /y /etc/x"), Ok(Subject::Named("nginx".into())));
+        assert_eq!(subject("thinjail explain nginx /etc/x --read /y"), Ok(Subject::Named("nginx".into())));
+        assert_eq!(subject("thinjail explain /bin/echo /etc/x"), Ok(program("/bin/echo")));
+        assert_eq!(subject("thinjail explain -- echo /etc/x"), Ok(program("echo")));
+        assert_eq!(subject("thinjail explain --profile f /etc/x"), Ok(Subject::File("f".into())));
+        assert!(subject("thinjail explain nginx").is_err());
+    }
+}

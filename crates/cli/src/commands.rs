@@ -1,0 +1,112 @@
+//! The verbs, one file each, and what they share: from words to a spec, from a spec to facts.
+
+mod check;
+mod explain;
+mod facts;
+mod plan;
+mod run;
+
+use std::path::{Path, PathBuf};
+
+use thinjail_jail::inspect::{Host, inspect, this_kind};
+use thinjail_plan::facts::{Facts, SystemKind};
+use thinjail_plan::spec::{Spec, Words};
+use thinjail_plan::wants::wants;
+
+use crate::args::{Args, HostFlags, ProfileFlags, Subject, Verb, Wanted, program};
+use crate::clock::Clock;
+use crate::exit_code::Exit;
+use crate::profile::{self, Profile};
+use crate::report::Failure;
+
+/// Does what was asked for.
+pub(crate) fn execute(args: Args, subject: &Subject, clock: Clock) -> Result<Exit, Failure> {
+    match args.verb {
+        Verb::Run(run) => run::execute(run, subject, clock),
+        Verb::Plan(plan) => plan::execute(plan, subject),
+        Verb::Explain(explain) => explain::execute(explain, subject),
+        Verb::Check(ask) => check::execute(ask, subject),
+        Verb::Facts(ask) => facts::execute(ask, subject),
+    }
+}
+
+/// What is looked at, in place of a host: it, or facts that someone took of it.
+enum Source {
+    Host(Box<Host>),
+    Facts(Box<Facts>),
+}
+
+impl Source {
+    /// This host.
+    fn this() -> Result<Self, Failure> {
+        let host = Host::this().map_err(|error| Failure::new("look at this host").cause(error))?;
+        Ok(Self::Host(Box::new(host)))
+    }
+
+    /// The one that the flags name.
+    fn of(flags: &HostFlags) -> Result<Self, Failure> {
+        if let Some(path) = &flags.facts {
+            return facts_from(path).map(|facts| Self::Facts(Box::new(facts)));
+        }
+        let Some(root) = &flags.root else { return Self::this() };
+        let host = Host::at(root, flags.system.map(SystemKind::from))
+            .map_err(|error| Failure::new(format!("look at the host below {}", root.display())).cause(error))?;
+        Ok(Self::Host(Box::new(host)))
+    }
+
+    fn kind(&self) -> SystemKind {
+        match self {
+            Self::Host(host) => host.system().kind(),
+            Self::Facts(facts) => facts.system.kind(),
+        }
+    }
+
+    fn facts(self, spec: &Spec) -> Facts {
+        match self {
+            Self::Host(host) => inspect(&host, &wants(spec, host.system().kind())),
+            Self::Facts(facts) => *facts,
+        }
+    }
+}
+
+fn facts_from(path: &Path) -> Result<Facts, Failure> {
+    let failed = |cause: String| Failure::new(format!("read facts from {}", path.display())).cause(cause);
+    let text = std::fs::read_to_string(path).map_err(|error| failed(error.to_string()))?;
+    serde_json::from_str(&text)
+        .map_err(|error| failed(error.to_string()).help("`thinjail facts NAME` writes such a file"))
+}
+
+/// The jail's name and all that is wanted on one system: the profile or the program, and the flags over it.
+fn wanted(subject: &Subject, flags: ProfileFlags, over: Wanted, kind: SystemKind) -> Result<(String, Spec), Failure> {
+    let here = std::env::current_dir().ok();
+    let here = here.as_deref();
+    let (name, spec) = match subject {
+        Subject::Program(words) => of_program(words, here),
+        Subject::Named(name) => {
+            of_profile(profile::by_name(name, &profile::directories(&flags.directories, this_kind()))?)?
+        }
+        Subject::File(path) => of_profile(profile::by_path(path)?)?,
+    };
+    // Flags are typed for the system at hand, so they also go over its table.
+    let mut spec = spec.for_system(kind);
+    spec.overlay(over.spec(here));
+    Ok((name, spec))
+}
+
+fn of_program(words: &[String], here: Option<&Path>) -> (String, Spec) {
+    let mut command = words.to_vec();
+    if let Some(first) = command.first_mut() {
+        *first = program(std::mem::take(first), here);
+    }
+    let path = command.first().map(PathBuf::from).unwrap_or_default();
+    let name = path.file_name().map_or_else(|| "program".into(), |name| name.to_string_lossy().into_owned());
+    // A profile must name its user; a program typed in passing gets the one that can do least.
+    (name, Spec { command: Words::List(command), user: Some("nobody".into()), ..Spec::default() })
+}
+
+fn of_profile(profile: Profile) -> Result<(String, Spec), Failure> {
+    let file = profile.path.display().to_string();
+    let spec = thinjail_plan::spec::toml::parse(&profile.text, &file)
+        .map_err(|error| Failure { help: error.help.clone(), ..Failure::new(error.to_string()) })?;
+    Ok((profile.name, spec))
+}

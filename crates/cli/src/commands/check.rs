@@ -1,0 +1,25 @@
+//! `check`: all that would fail, found without starting.
+
+use thinjail_plan::resolve::resolve;
+
+use super::{Source, wanted};
+use crate::args::{Ask, Subject};
+use crate::exit_code::Exit;
+use crate::report::{self, Failure};
+
+/// Prints every problem, or that there is none.
+pub(super) fn execute(args: Ask, subject: &Subject) -> Result<Exit, Failure> {
+    let source = Source::of(&args.host)?;
+    let (name, spec) = wanted(subject, args.about.profile, args.about.wanted, source.kind())?;
+    let problems = match resolve(&name, &spec, &source.facts(&spec)) {
+        Ok(_plan) => Vec::new(),
+        Err(problems) => problems,
+    };
+    if problems.is_empty() {
+        report::answer(&format!("{}: ok\n", report::plain(&name)))?;
+        return Ok(Exit::Ok);
+    }
+    let blocks = problems.into_iter().map(|problem| report::block(&problem.into()) + "\n");
+    report::answer(&blocks.collect::<String>())?;
+    Ok(Exit::No)
+}

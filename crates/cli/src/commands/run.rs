@@ -1,0 +1,54 @@
+//! `run`: from a spec to the end of the program.
+
+use thinjail_jail::run::{Observer, Outcome, Timings};
+use thinjail_plan::resolve::resolve;
+
+use super::{Source, wanted};
+use crate::args::{Run, Subject};
+use crate::clock::Clock;
+use crate::exit_code::Exit;
+use crate::report::{self, Failure};
+
+/// Builds the jail, runs the program, and says how it ended.
+pub(super) fn execute(args: Run, subject: &Subject, mut clock: Clock) -> Result<Exit, Failure> {
+    let source = Source::this()?;
+    let (name, spec) = wanted(subject, args.about.profile, args.about.wanted, source.kind())?;
+    clock.done("parse");
+    let facts = source.facts(&spec);
+    clock.done("inspect");
+    let plan = resolve(&name, &spec, &facts).map_err(|problems| report::first(problems, &subject.check()))?;
+    clock.done("resolve");
+    if args.dry_run {
+        report::answer(&plan.to_string())?;
+        if args.timings {
+            report::line(&clock.table(None));
+        }
+        return Ok(Exit::Ok);
+    }
+    let mut teller = Teller { clock: args.timings.then_some(clock) };
+    match thinjail_jail::run::run(&plan, &mut teller)? {
+        Outcome::Exited(status) => Ok(Exit::Program(u8::try_from(status & 0xff).unwrap_or(u8::MAX))),
+        Outcome::Signaled(signal) => {
+            report::say(&format!("{}: exited on signal {signal}", plan.exec.program));
+            Ok(Exit::Signal(signal))
+        }
+    }
+}
+
+/// Passes on what the engine tells.
+struct Teller {
+    /// Only if the times are wanted.
+    clock: Option<Clock>,
+}
+
+impl Observer for Teller {
+    fn started(&mut self, timings: &Timings) {
+        if let Some(clock) = &self.clock {
+            report::line(&clock.table(Some(timings)));
+        }
+    }
+
+    fn left(&mut self, what: &str) {
+        report::say(what);
+    }
+}

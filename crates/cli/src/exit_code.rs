@@ -1,0 +1,53 @@
+//! The exit codes, all of them.
+
+use std::process::ExitCode;
+
+/// What this process says to the one that started it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Exit {
+    /// Done, or the answer is yes.
+    Ok,
+    /// The answer is no, or it could not be found out. Not used by `run`.
+    No,
+    /// The command line can't be understood. Not used by `run`.
+    Usage,
+    /// `run`: thinjail itself failed, and nothing was started.
+    Ours,
+    /// `run`: the program is there but can't be executed.
+    NotExecutable,
+    /// `run`: there is no such program.
+    NotFound,
+    /// `run`: the program's own status.
+    Program(u8),
+    /// `run`: the program died of this signal.
+    Signal(i32),
+}
+
+/// For the end of `--help`; the manual page has the same table.
+pub(crate) const TABLE: &str = "\
+Exit codes of run:     the program's own, or 128+n if it died of signal n
+                       125 thinjail failed   126 not executable   127 no such program
+Exit codes elsewhere:  0 ok   1 the answer is no   2 the command line can't be understood";
+
+impl Exit {
+    /// The number.
+    pub(crate) fn number(self) -> u8 {
+        match self {
+            Self::Ok => 0,
+            Self::No => 1,
+            Self::Usage => 2,
+            Self::Ours => 125,
+            Self::NotExecutable => 126,
+            Self::NotFound => 127,
+            Self::Program(status) => status,
+            // Signals end at 64 on Linux and 128 on FreeBSD; what does not fit is still no success.
+            Self::Signal(number) => u8::try_from(128_i32.saturating_add(number)).unwrap_or(u8::MAX),
+        }
+    }
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        exit.number().into()
+    }
+}

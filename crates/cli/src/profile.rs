@@ -1,0 +1,129 @@
+//! Finds a profile by its name or by its path, and reads it.
+
+mod trust;
+
+use std::path::{Path, PathBuf};
+
+use thinjail_plan::facts::SystemKind;
+
+use crate::report::Failure;
+use trust::{Opened, Trust};
+
+/// Directories to search in place of the system's, separated by `:`.
+const PATH_VARIABLE: &str = "THINJAIL_PROFILE_PATH";
+
+/// Bytes in a profile.
+const SIZE_MAX: u64 = thinjail_plan::spec::toml::MAX_BYTES as u64;
+
+/// A profile's text and where it came from.
+#[derive(Debug)]
+pub(crate) struct Profile {
+    /// The jail's name.
+    pub(crate) name: String,
+    /// The file.
+    pub(crate) path: PathBuf,
+    /// What is in it.
+    pub(crate) text: String,
+}
+
+/// The directories to search, the first that has a profile wins: those given by flag, else by the environment, else the
+/// system's: the admin's and then the shipped one.
+pub(crate) fn directories(given: &[PathBuf], system: SystemKind) -> Vec<PathBuf> {
+    if !given.is_empty() {
+        return given.to_vec();
+    }
+    // A set-uid thinjail must not take a profile from the one who started it.
+    let variable = if trust::is_set_id() { None } else { std::env::var_os(PATH_VARIABLE) };
+    match variable {
+        Some(path) if !path.is_empty() => std::env::split_paths(&path).filter(|dir| dir.is_absolute()).collect(),
+        _ => match system {
+            SystemKind::Linux => vec!["/etc/thinjail".into(), "/usr/share/thinjail".into()],
+            SystemKind::FreeBsd => vec!["/usr/local/etc/thinjail".into(), "/usr/local/share/thinjail".into()],
+        },
+    }
+}
+
+/// Reads the profile called `name` from the first of the directories that has it.
+pub(crate) fn by_name(name: &str, directories: &[PathBuf]) -> Result<Profile, Failure> {
+    check_name(name)?;
+    let trust = Trust::of_caller();
+    for directory in directories {
+        let path = directory.join(format!("{name}.toml"));
+        if let Some(opened) = trust.open(&path)? {
+            return read(name.to_owned(), path, opened);
+        }
+    }
+    let places: Vec<_> = directories.iter().map(|dir| dir.display().to_string()).collect();
+    Err(Failure::new(format!("there is no profile {name:?} in {}", places.join(" or ")))
+        .help(format!("to run a program, write `thinjail run -- {name}`, or its path")))
+}
+
+/// Reads the profile in a file; the jail's name is that of the file, without `.toml`.
+pub(crate) fn by_path(path: &Path) -> Result<Profile, Failure> {
+    let path = std::path::absolute(path).map_err(|error| Failure::new(at("find", path)).cause(error))?;
+    let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+    let name = name.strip_suffix(".toml").unwrap_or(name).to_owned();
+    check_name(&name)?;
+    match Trust::of_caller().open(&path)? {
+        Some(opened) => read(name, path, opened),
+        None => Err(Failure::new(at("open", &path)).cause("there is no such file")),
+    }
+}
+
+/// A name is a file name, a jail's name and part of a command line: what could mean something else in one of them is out.
+fn check_name(name: &str) -> Result<(), Failure> {
+    let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '-');
+    if !name.is_empty() && name.len() <= 64 && !name.starts_with(['-', '.']) && name.chars().all(fits) {
+        return Ok(());
+    }
+    Err(Failure::usage(format!("{name:?} can't be the name of a profile")).help(
+        "a name has letters, digits, `_`, `.` and `-`, 64 at most, and starts with neither `-` nor `.`; \
+         a program is named by its path, or after `--`",
+    ))
+}
+
+fn read(name: String, path: PathBuf, opened: Opened) -> Result<Profile, Failure> {
+    let refused = |why: String, help: &str| Failure::new(at("read", &path)).cause(why).help(help);
+    let too_big = || refused("it has more than 256 KiB".into(), "a profile is a short text: check that this is one");
+    if opened.size() > SIZE_MAX {
+        return Err(too_big());
+    }
+    // It may grow while it is read.
+    let bytes = opened.read(SIZE_MAX + 1).map_err(|error| Failure::new(at("read", &path)).cause(error))?;
+    if bytes.len() as u64 > SIZE_MAX {
+        return Err(too_big());
+    }
+    match String::from_utf8(bytes) {
+        Ok(text) => Ok(Profile { name, path, text }),
+        Err(error) => {
+            let at = error.utf8_error().valid_up_to();
+            let line = error.as_bytes().get(..at).unwrap_or_default().iter().filter(|&&byte| byte == b'\n').count() + 1;
+            Err(refused(format!("line {line} is not UTF-8"), "save the profile as UTF-8"))
+        }
+    }
+}
+
+fn at(verb: &str, path: &Path) -> String {
+    format!("{verb} the profile {}", path.display())
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn names_that_mean_something_else_somewhere_are_refused() {
+        for name in ["nginx", "php8.2-fpm", "a_b", "9p"] {
+            assert!(check_name(name).is_ok(), "{name}");
+        }
+        for name in ["", "-x", ".x", "..", "a/b", "a b", "a\0", "ä", "a@b", "a%b", &"x".repeat(65)] {
+            assert!(check_name(name).is_err(), "{name}");
+        }
+    }
+
+    #[test]
+    fn directories_of_the_flag_replace_all_others() {
+        assert_eq!(directories(&["/x".into()], SystemKind::Linux), [PathBuf::from("/x")]);
+    }
+}
