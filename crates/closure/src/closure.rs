@@ -1,9 +1,10 @@
-//! What comes out: the members of a closure, how each was found, and what is missing.
+//! The question, which program, and what comes out: the members of a closure, how each was found, and what is missing.
 
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+pub use crate::find::{FindError, Finder, NotExecutable, Objects, Request, System, find};
 use crate::tree::Resolved;
 
 /// What a member is to the program.
@@ -12,7 +13,7 @@ use crate::tree::Resolved;
 pub enum Role {
     /// The program asked for.
     Program,
-    /// A `#!` script, or the program that one names.
+    /// What a `#!` line leads to: an interpreter, env(1), and what that runs.
     Script,
     /// `PT_INTERP`.
     Interpreter,
@@ -66,6 +67,15 @@ pub struct Member {
     pub needed_by: Option<PathBuf>,
 }
 
+/// A file that is there, but that the loader does not take.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Refused {
+    /// Its path.
+    pub path: PathBuf,
+    /// Why, a lowercase fragment: "made for i386".
+    pub why: String,
+}
+
 /// A file that the loader would not find.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Missing {
@@ -77,6 +87,9 @@ pub struct Missing {
     pub needed_by: PathBuf,
     /// Where it was looked for, in order, for the message.
     pub searched: Vec<PathBuf>,
+    /// What was found there, but not taken.
+    #[serde(default)]
+    pub refused: Vec<Refused>,
 }
 
 /// All files a program needs to start.
@@ -86,6 +99,9 @@ pub struct Closure {
     pub members: Vec<Member>,
     /// What would stop the program from starting.
     pub missing: Vec<Missing>,
+    /// Directories that have to be there though they may hold no member: a path leads through them and up again by `..`.
+    #[serde(default)]
+    pub directories: Vec<PathBuf>,
     /// Whether any member takes `$ORIGIN` of the main program, which glibc reads from /proc/self/exe.
     pub needs_proc: bool,
     /// The interpreter's flavour, if there is one.

@@ -6,4 +6,12 @@
 #![forbid(unsafe_code)]
 
 pub mod closure;
+pub mod elf;
+mod find;
+pub mod hints;
+pub mod machine;
+pub mod script;
+mod search;
+pub mod tokens;
 pub mod tree;
+mod walk;

@@ -1,0 +1,435 @@
+//! From the name of a program to its closure: the way that execve(2) goes, script by script, until a run-time linker takes
+//! over.
+
+use std::cell::RefCell;
+use std::collections::{BTreeMap, HashMap};
+use std::ffi::OsStr;
+use std::io;
+use std::path::{Component, Path, PathBuf};
+use std::rc::Rc;
+
+use crate::closure::{Closure, How, Member, Missing, Refused, Role};
+use crate::elf::{ElfError, Object};
+use crate::hints::ld_so_cache::{self, Cache};
+use crate::machine::{Cpu, Machine};
+use crate::script::{self, EnvCall};
+use crate::search::glibc::BuiltIn;
+use crate::tree::{FileId, Kind, ReadAt, ResolveError, Resolved, Resolver, Tree};
+use crate::walk::Walk;
+
+/// `PATH` of execvp(3) where there is none.
+const DEFAULT_PATH: &str = "/bin:/usr/bin";
+
+/// A chain of scripts that call each other by env(1) has no limit in the kernel.
+const PROGRAMS_MAX: usize = 32;
+
+/// A larger ld.so.cache is not read; a desktop's has 0.2 MB.
+const CACHE_MAX: u64 = 64 << 20;
+
+/// What holds for all programs of a system.
+#[derive(Clone, Debug, Default)]
+pub struct System {
+    /// The processor the programs will run on.
+    pub cpu: Cpu,
+    /// The machines whose programs the kernel runs; none for any.
+    pub accept: Option<Vec<Machine>>,
+    /// The user who is trusted beside root when a link is judged: [`crate::tree::Link::loose`].
+    pub caller: u32,
+}
+
+impl System {
+    /// The one this runs on, for the user `caller`.
+    #[must_use]
+    pub fn running(caller: u32) -> Self {
+        let accept = Machine::run_by(std::env::consts::ARCH);
+        Self { cpu: Cpu::running(), accept: (!accept.is_empty()).then(|| accept.to_vec()), caller }
+    }
+}
+
+/// A program whose closure is wanted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Request {
+    /// With a `/` a path, else a name to look for in `PATH`.
+    pub program: String,
+    /// The environment it is started with, of which `PATH`, `LD_LIBRARY_PATH` and `LD_PRELOAD` count.
+    pub env: BTreeMap<String, String>,
+    /// The directory it is started in, for what is relative.
+    pub cwd: PathBuf,
+    /// The interpreter for a file that names none but needs libraries: for a library itself. Without it such a file is a
+    /// program that brings its own loader, as a static one is.
+    pub interpreter: Option<PathBuf>,
+}
+
+impl Request {
+    /// A program with an empty environment, started in `/`.
+    #[must_use]
+    pub fn new(program: impl Into<String>) -> Self {
+        Self { program: program.into(), env: BTreeMap::new(), cwd: "/".into(), interpreter: None }
+    }
+
+    /// The same with a search path.
+    #[must_use]
+    pub fn path(mut self, directories: &str) -> Self {
+        self.env.insert("PATH".into(), directories.into());
+        self
+    }
+}
+
+/// Why there is no closure.
+#[derive(Debug, thiserror::Error)]
+pub enum FindError {
+    /// Nothing is there.
+    #[error("find {program}")]
+    NotFound {
+        /// As asked for.
+        program: String,
+        /// What was not there.
+        #[source]
+        source: ResolveError,
+    },
+    /// No directory of the search path has it.
+    #[error("find {program} in {}", list(.searched))]
+    NotInPath {
+        /// As asked for.
+        program: String,
+        /// The directories.
+        searched: Vec<PathBuf>,
+    },
+    /// It is there, but execve(2) would refuse it.
+    #[error("run {}", .path.display())]
+    NotExecutable {
+        /// The file, after links.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        why: NotExecutable,
+    },
+}
+
+fn list(directories: &[PathBuf]) -> String {
+    if directories.is_empty() {
+        return "an empty search path".into();
+    }
+    directories.iter().map(|directory| directory.display().to_string()).collect::<Vec<_>>().join(":")
+}
+
+/// Why execve(2) would refuse a file.
+#[derive(Debug, thiserror::Error)]
+pub enum NotExecutable {
+    /// A directory.
+    #[error("it is a directory")]
+    Directory,
+    /// A device, a FIFO, a socket.
+    #[error("it is not a regular file")]
+    NotRegular,
+    /// No `x` for anyone.
+    #[error("it has no execute permission")]
+    NoPermission,
+    /// It can't be opened or read by us.
+    #[error("it can't be read")]
+    Unreadable(#[source] io::Error),
+    /// Neither ELF nor `#!`.
+    #[error("it is neither an ELF file nor a script that begins with `#!`")]
+    Format,
+    /// ELF, but not well-formed.
+    #[error(transparent)]
+    Damaged(ElfError),
+    /// For another processor.
+    #[error("it is made for {0}, which this system does not run")]
+    OtherMachine(Machine),
+    /// An ELF file that is neither program nor shared object: an object file, a core dump.
+    #[error("it is an ELF file, but no program")]
+    NoProgram,
+    /// Scripts that name each other.
+    #[error("more than {} scripts run each other", script::DEPTH_MAX)]
+    TooManyScripts,
+}
+
+/// The files read so far, shared by the finders that are made with it: a second look at the same files, as at a planned
+/// tree, parses nothing again.
+#[derive(Clone, Debug, Default)]
+pub struct Objects(Rc<RefCell<HashMap<FileId, Rc<Object>>>>);
+
+/// Finds closures in one tree and remembers what it read, so that many programs cost little more than one.
+pub struct Finder<'t> {
+    pub(crate) resolver: Resolver<'t>,
+    pub(crate) system: System,
+    objects: Objects,
+    caches: HashMap<bool, Rc<Cache>>,
+    pub(crate) built_in: HashMap<FileId, Rc<BuiltIn>>,
+    pub(crate) existing: HashMap<(PathBuf, bool), Rc<[PathBuf]>>,
+}
+
+/// The closure of one program.
+///
+/// ```
+/// use thinjail_closure::closure::{Request, System, find};
+/// use thinjail_closure::tree::DirTree;
+///
+/// let tree = DirTree::host()?;
+/// let found = find(&tree, System::running(0), &Request::new("sh").path("/usr/bin:/bin"))?;
+/// for member in &found.members {
+///     println!("{}", member.path.display());
+/// }
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub fn find(tree: &dyn Tree, system: System, request: &Request) -> Result<Closure, FindError> {
+    Finder::new(tree, system, Objects::default()).find(request)
+}
+
+/// A file on the way of execve(2).
+struct Next {
+    path: PathBuf,
+    name: String,
+    how: How,
+    needed_by: Option<PathBuf>,
+}
+
+/// What a file turned out to be.
+enum Executable {
+    Elf(Rc<Object>),
+    Script(script::Shebang),
+}
+
+/// Why execve(2) would not go on.
+enum Refusal {
+    Unresolved(ResolveError),
+    NotExecutable { path: PathBuf, why: NotExecutable },
+}
+
+impl<'t> Finder<'t> {
+    /// A finder over `tree`. What `objects` already holds is not read again.
+    #[must_use]
+    pub fn new(tree: &'t dyn Tree, system: System, objects: Objects) -> Self {
+        Self {
+            resolver: Resolver::new(tree, system.caller),
+            system,
+            objects,
+            caches: HashMap::new(),
+            built_in: HashMap::new(),
+            existing: HashMap::new(),
+        }
+    }
+
+    /// The closure of one program.
+    pub fn find(&mut self, request: &Request) -> Result<Closure, FindError> {
+        let mut out = Closure::default();
+        let mut next = self.asked_for(request)?;
+        let mut last: Option<script::Shebang> = None;
+        let (mut depth, mut programs) = (0, 0);
+        loop {
+            let first = out.members.is_empty();
+            let found = match last {
+                Some(_) if depth > script::DEPTH_MAX => {
+                    Err(Refusal::NotExecutable { path: next.path.clone(), why: NotExecutable::TooManyScripts })
+                }
+                _ => self.executable(&next.path),
+            };
+            let (resolved, executable) = match found {
+                Ok(found) => found,
+                Err(refusal) if first => return Err(refusal.of(&request.program)),
+                Err(refusal) => {
+                    out.missing.push(refusal.missing(next));
+                    break;
+                }
+            };
+            let path = next.path.clone();
+            if !out.members.iter().any(|member| member.path == path) {
+                let role = if first { Role::Program } else { Role::Script };
+                let Next { path, name, how, needed_by } = next;
+                out.members.push(Member { path, resolved: resolved.clone(), role, how, name, needed_by });
+            }
+            match executable {
+                Executable::Script(shebang) => {
+                    depth += 1;
+                    next = Next {
+                        path: request.cwd.join(&shebang.interpreter),
+                        name: shebang.interpreter.clone(),
+                        how: How::Path,
+                        needed_by: Some(path),
+                    };
+                    last = Some(shebang);
+                }
+                Executable::Elf(object) => {
+                    Walk::new(self, request, &mut out, object, &path, &resolved).run();
+                    programs += 1;
+                    match last.take().and_then(|shebang| env_call(&shebang, request)) {
+                        Some(call) if programs < PROGRAMS_MAX => {
+                            depth = 0;
+                            match self.called(request, call, &path) {
+                                Ok(found) => next = found,
+                                Err(missing) => {
+                                    out.missing.push(missing);
+                                    break;
+                                }
+                            }
+                        }
+                        _ => break,
+                    }
+                }
+            }
+        }
+        self.directories(&mut out);
+        Ok(out)
+    }
+
+    fn asked_for(&mut self, request: &Request) -> Result<Next, FindError> {
+        let name = request.program.clone();
+        let path = if name.contains('/') {
+            request.cwd.join(&name)
+        } else {
+            let directories = request.env.get("PATH").map(String::as_str).unwrap_or_default();
+            self.in_path(&name, directories, request)
+                .map_err(|searched| FindError::NotInPath { program: name.clone(), searched })?
+        };
+        Ok(Next { path, name, how: How::Asked, needed_by: None })
+    }
+
+    /// The program that env(1) would run.
+    fn called(&mut self, request: &Request, call: EnvCall, env: &Path) -> Result<Next, Missing> {
+        let name = call.program.unwrap_or_default();
+        let needed_by = Some(env.to_owned());
+        if name.contains('/') {
+            return Ok(Next { path: request.cwd.join(&name), name, how: How::Path, needed_by });
+        }
+        let inherited = if call.cleared { None } else { request.env.get("PATH").cloned() };
+        let directories = call.path.or(inherited).unwrap_or_else(|| DEFAULT_PATH.into());
+        match self.in_path(&name, &directories, request) {
+            Ok(path) => Ok(Next { path, name, how: How::SearchPath, needed_by }),
+            Err(searched) => {
+                let needed_by = env.to_owned();
+                Err(Missing { name, role: Role::Script, needed_by, searched, refused: Vec::new() })
+            }
+        }
+    }
+
+    /// execvp(3)'s search; else the directories it went through.
+    fn in_path(&mut self, name: &str, directories: &str, request: &Request) -> Result<PathBuf, Vec<PathBuf>> {
+        let mut searched = Vec::new();
+        for directory in directories.split(':').filter(|_| !directories.is_empty()) {
+            // An empty one is the current directory, as cwd.join("") is.
+            let directory = request.cwd.join(directory);
+            let path = directory.join(name);
+            let found = self.resolver.resolve(&path);
+            if found.is_ok_and(|found| found.meta.kind == Kind::File && found.meta.mode & 0o111 != 0) {
+                return Ok(path);
+            }
+            searched.push(directory);
+        }
+        Err(searched)
+    }
+
+    /// What execve(2) would do with a file.
+    fn executable(&mut self, path: &Path) -> Result<(Resolved, Executable), Refusal> {
+        let resolved = self.resolver.resolve(path).map_err(Refusal::Unresolved)?;
+        let refuse = |why| Refusal::NotExecutable { path: resolved.real.clone(), why };
+        match resolved.meta.kind {
+            Kind::File if resolved.meta.mode & 0o111 == 0 => return Err(refuse(NotExecutable::NoPermission)),
+            Kind::File => {}
+            Kind::Directory => return Err(refuse(NotExecutable::Directory)),
+            _ => return Err(refuse(NotExecutable::NotRegular)),
+        }
+        let executable = match self.object(&resolved) {
+            Ok(object) => {
+                if self.system.accept.as_ref().is_some_and(|accept| !accept.contains(&object.machine)) {
+                    return Err(refuse(NotExecutable::OtherMachine(object.machine)));
+                }
+                if !object.is_loadable() {
+                    return Err(refuse(NotExecutable::NoProgram));
+                }
+                Executable::Elf(object)
+            }
+            Err(ElfError::NotElf) => {
+                let head = self.head(&resolved).map_err(|error| refuse(NotExecutable::Unreadable(error)))?;
+                Executable::Script(script::parse(&head).ok_or_else(|| refuse(NotExecutable::Format))?)
+            }
+            Err(ElfError::Io(error)) => return Err(refuse(NotExecutable::Unreadable(error))),
+            Err(error) => return Err(refuse(NotExecutable::Damaged(error))),
+        };
+        Ok((resolved, executable))
+    }
+
+    fn head(&self, resolved: &Resolved) -> io::Result<Vec<u8>> {
+        let file = self.open(resolved)?;
+        let mut head = vec![0; file.len().min(script::HEAD as u64) as usize];
+        file.read_exact_at(&mut head, 0)?;
+        Ok(head)
+    }
+
+    pub(crate) fn open(&self, resolved: &Resolved) -> io::Result<Box<dyn ReadAt>> {
+        self.resolver.tree().open(&resolved.real)
+    }
+
+    /// An ELF file, parsed once.
+    pub(crate) fn object(&self, resolved: &Resolved) -> Result<Rc<Object>, ElfError> {
+        if let Some(object) = self.objects.0.borrow().get(&resolved.meta.id) {
+            return Ok(Rc::clone(object));
+        }
+        let object = Rc::new(Object::parse(&*self.open(resolved)?)?);
+        self.objects.0.borrow_mut().insert(resolved.meta.id, Rc::clone(&object));
+        Ok(object)
+    }
+
+    /// The whole of a small file; none where there is none that can be read, which is how loaders take it.
+    pub(crate) fn small_file(&mut self, path: &Path, max: u64) -> Option<Vec<u8>> {
+        let resolved = self.resolver.resolve(path).ok()?;
+        let file = self.open(&resolved).ok().filter(|file| file.len() <= max)?;
+        let mut bytes = vec![0; usize::try_from(file.len()).ok()?];
+        file.read_exact_at(&mut bytes, 0).ok()?;
+        Some(bytes)
+    }
+
+    /// /etc/ld.so.cache, read once.
+    pub(crate) fn cache(&mut self, big_endian: bool) -> Rc<Cache> {
+        if let Some(cache) = self.caches.get(&big_endian) {
+            return Rc::clone(cache);
+        }
+        let bytes = self.small_file(Path::new(ld_so_cache::PATH), CACHE_MAX).unwrap_or_default();
+        let cache = Rc::new(Cache::parse(bytes, big_endian));
+        self.caches.insert(big_endian, Rc::clone(&cache));
+        cache
+    }
+
+    /// Directories that paths only pass through: `/opt/bin/../lib/x` needs /opt/bin, whether anything is in it or not.
+    fn directories(&mut self, out: &mut Closure) {
+        for member in &out.members {
+            let mut passed = PathBuf::new();
+            for part in member.path.components() {
+                if part == Component::ParentDir
+                    && let Ok(found) = self.resolver.resolve(&passed)
+                    && !out.directories.contains(&found.real)
+                {
+                    out.directories.push(found.real);
+                }
+                passed.push(part);
+            }
+        }
+    }
+}
+
+/// What the script's interpreter runs in turn, if that is env(1).
+fn env_call(shebang: &script::Shebang, request: &Request) -> Option<EnvCall> {
+    if Path::new(&shebang.interpreter).file_name() != Some(OsStr::new("env")) {
+        return None;
+    }
+    let call = script::env(shebang.argument.as_deref(), &|name| request.env.get(name).cloned());
+    call.program.is_some().then_some(call)
+}
+
+impl Refusal {
+    fn of(self, program: &str) -> FindError {
+        match self {
+            Self::Unresolved(source) => FindError::NotFound { program: program.into(), source },
+            Self::NotExecutable { path, why } => FindError::NotExecutable { path, why },
+        }
+    }
+
+    fn missing(self, next: Next) -> Missing {
+        let refused = match self {
+            Self::Unresolved(_) => Vec::new(),
+            Self::NotExecutable { path, why } => vec![Refused { path, why: why.to_string() }],
+        };
+        let needed_by = next.needed_by.unwrap_or_default();
+        Missing { name: next.name, role: Role::Script, needed_by, searched: vec![next.path], refused }
+    }
+}

@@ -1,0 +1,3 @@
+//! The files in which a system says where its libraries are.
+
+pub mod ld_so_cache;

@@ -1,0 +1,212 @@
+//! glibc: ld.so(8), and `_dl_map_object` in its `elf/dl-load.c`.
+
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
+
+use super::{Directories, Directory, Found, Search};
+use crate::closure::How;
+use crate::hints::ld_so_cache;
+use crate::machine::Machine;
+use crate::tokens::{self, Expanded, Token};
+use crate::walk::{MAIN, Walk};
+
+mod built_in;
+
+pub(crate) use built_in::BuiltIn;
+
+/// The place of the interpreter in what is loaded.
+const INTERPRETER: usize = 1;
+
+const PRELOAD_FILE: &str = "/etc/ld.so.preload";
+const PRELOAD_MAX: u64 = 1 << 16;
+
+/// `LD_PRELOAD`, then /etc/ld.so.preload.
+pub(super) fn preloads(walk: &mut Walk<'_, '_>) -> Vec<String> {
+    let variable = walk.request.env.get("LD_PRELOAD").map(String::as_str).unwrap_or_default();
+    let names = |text: &str, separators: &[char]| -> Vec<String> {
+        text.split(separators).filter(|name| !name.is_empty()).map(Into::into).collect()
+    };
+    let mut all = names(variable, &[' ', ':']);
+    if let Some(bytes) = walk.finder.small_file(Path::new(PRELOAD_FILE), PRELOAD_MAX) {
+        let text = String::from_utf8_lossy(&bytes);
+        // A comment goes to the end of its line.
+        for line in text.lines() {
+            let line = line.split('#').next().unwrap_or_default();
+            all.extend(names(line, &[' ', '\t', ':']));
+        }
+    }
+    all
+}
+
+pub(super) fn find(walk: &mut Walk<'_, '_>, name: &str, by: usize) -> Found {
+    let mut search = Search::default();
+    if name.contains('/') {
+        let path = walk.request.cwd.join(name);
+        search.asked(&path);
+        return search.file(walk, path, How::Path).unwrap_or_else(|| search.nothing());
+    }
+    by_name(walk, &mut search, name, by).unwrap_or_else(|| search.nothing())
+}
+
+fn by_name(walk: &mut Walk<'_, '_>, search: &mut Search, name: &str, by: usize) -> Option<Found> {
+    // RPATH goes up the chain of loaders to the program; of an object with RUNPATH it does not count.
+    if walk.loaded[by].object.runpath.is_none() {
+        let mut next = Some(by);
+        while let Some(at) = next {
+            let directories = rpath(walk, at);
+            let found = search.directories(walk, &directories, name, How::Rpath);
+            if found.is_some() {
+                return found;
+            }
+            next = walk.loaded[at].loader;
+        }
+    }
+    let directories = library_path(walk);
+    let found = search.directories(walk, &directories, name, How::LibraryPath);
+    if found.is_some() {
+        return found;
+    }
+    let directories = runpath(walk, by);
+    let found = search.directories(walk, &directories, name, How::Runpath);
+    if found.is_some() {
+        return found;
+    }
+    let found = by_cache(walk, search, name, by);
+    if found.is_some() || walk.loaded[by].object.no_default_lib {
+        return found;
+    }
+    let built_in = built_in(walk);
+    let directories: Vec<_> = built_in.directories.iter().map(|path| directory(walk, path.into(), false)).collect();
+    search.directories(walk, &directories, name, How::Default)
+}
+
+fn by_cache(walk: &mut Walk<'_, '_>, search: &mut Search, name: &str, by: usize) -> Option<Found> {
+    let program = Rc::clone(&walk.loaded[MAIN].object);
+    let cache = walk.finder.cache(program.machine.big_endian);
+    search.asked(Path::new(ld_so_cache::PATH));
+    let flags = ld_so_cache::flags(program.machine, program.flags);
+    let path = cache.lookup(name, flags, hwcaps(walk, program.machine))?;
+    if walk.loaded[by].object.no_default_lib
+        && built_in(walk).directories.iter().any(|directory| path.starts_with(directory.as_str()))
+    {
+        return None;
+    }
+    search.file(walk, walk.request.cwd.join(path), How::Cache)
+}
+
+fn hwcaps<'w>(walk: &'w Walk<'_, '_>, machine: Machine) -> &'w [String] {
+    let cpu = &walk.finder.system.cpu;
+    if cpu.machine == Some(machine) { &cpu.hwcaps } else { &[] }
+}
+
+fn rpath(walk: &mut Walk<'_, '_>, at: usize) -> Directories {
+    let loaded = &walk.loaded[at];
+    if let Some(known) = &loaded.rpath {
+        return Rc::clone(known);
+    }
+    let text = loaded.object.rpath.clone().filter(|_| loaded.object.runpath.is_none());
+    let split = split(walk, text.as_deref(), &[':'], at);
+    walk.loaded[at].rpath = Some(Rc::clone(&split));
+    split
+}
+
+fn runpath(walk: &mut Walk<'_, '_>, at: usize) -> Directories {
+    let loaded = &walk.loaded[at];
+    if let Some(known) = &loaded.runpath {
+        return Rc::clone(known);
+    }
+    let text = loaded.object.runpath.clone();
+    let split = split(walk, text.as_deref(), &[':'], at);
+    walk.loaded[at].runpath = Some(Rc::clone(&split));
+    split
+}
+
+fn library_path(walk: &mut Walk<'_, '_>) -> Directories {
+    if let Some(known) = &walk.library_path {
+        return Rc::clone(known);
+    }
+    let text = walk.request.env.get("LD_LIBRARY_PATH").cloned();
+    let split = split(walk, text.as_deref(), &[':', ';'], MAIN);
+    walk.library_path = Some(Rc::clone(&split));
+    split
+}
+
+/// `fillin_rpath`: an empty element is the current directory, one with a token that has no value is left out.
+fn split(walk: &mut Walk<'_, '_>, text: Option<&str>, separators: &[char], of: usize) -> Directories {
+    let Some(text) = text.filter(|text| !text.is_empty()) else { return Rc::new([]) };
+    let mut out: Vec<Directory> = Vec::new();
+    for element in text.split(separators) {
+        let Some(Expanded { text, origin }) = expand(walk, element, of) else { continue };
+        let path = walk.request.cwd.join(text);
+        if !out.iter().any(|known| known.path == path) {
+            let main_origin = origin && walk.is_executed(of);
+            let directory = directory(walk, path, main_origin);
+            out.push(directory);
+        }
+    }
+    out.into()
+}
+
+/// A directory with its `glibc-hwcaps` sub-directories, looked for once.
+fn directory(walk: &mut Walk<'_, '_>, path: PathBuf, main_origin: bool) -> Directory {
+    let machine = walk.loaded[MAIN].object.machine;
+    let capable = walk.finder.system.cpu.machine == Some(machine);
+    let key = (path, capable);
+    if let Some(existing) = walk.finder.existing.get(&key) {
+        return Directory { path: key.0, existing: Rc::clone(existing), main_origin };
+    }
+    let mut existing = Vec::new();
+    if walk.finder.resolver.is_directory(&key.0) {
+        let base = key.0.join("glibc-hwcaps");
+        if capable && walk.finder.resolver.is_directory(&base) {
+            let levels = walk.finder.system.cpu.hwcaps.iter().map(|level| base.join(level));
+            let levels: Vec<PathBuf> = levels.collect();
+            existing.extend(levels.into_iter().filter(|level| walk.finder.resolver.is_directory(level)));
+        }
+        existing.push(key.0.clone());
+    }
+    let existing: Rc<[PathBuf]> = existing.into();
+    let path = key.0.clone();
+    walk.finder.existing.insert(key, Rc::clone(&existing));
+    Directory { path, existing, main_origin }
+}
+
+pub(super) fn expand(walk: &mut Walk<'_, '_>, text: &str, of: usize) -> Option<Expanded> {
+    if !text.contains('$') {
+        return Some(Expanded { text: text.into(), origin: false });
+    }
+    // /proc/self/exe knows no links; a library's origin is the directory by which it was opened.
+    let loaded = &walk.loaded[of];
+    let path = if walk.is_executed(of) { &loaded.resolved.real } else { &loaded.path };
+    let origin = path.parent().and_then(Path::to_str).map(str::to_owned);
+    let built_in = built_in(walk);
+    let machine = walk.loaded[MAIN].object.machine;
+    let cpu = &walk.finder.system.cpu;
+    let platform = match cpu.platform.as_deref().filter(|_| cpu.machine == Some(machine)) {
+        // What the kernel tells 32-bit programs.
+        None if machine == Machine::I386 => Some("i686"),
+        platform => platform,
+    };
+    tokens::expand(
+        text,
+        &[
+            Token { name: "ORIGIN", value: origin.as_deref() },
+            Token { name: "PLATFORM", value: platform },
+            Token { name: "LIB", value: Some(&built_in.lib) },
+        ],
+    )
+}
+
+/// What is compiled into the interpreter at hand, read once.
+fn built_in(walk: &mut Walk<'_, '_>) -> Rc<BuiltIn> {
+    let interpreter = &walk.loaded[INTERPRETER];
+    let id = interpreter.resolved.meta.id;
+    if let Some(known) = walk.finder.built_in.get(&id) {
+        return Rc::clone(known);
+    }
+    let file = walk.finder.open(&interpreter.resolved).ok();
+    let built_in = file.and_then(|file| BuiltIn::read(&*file));
+    let built_in = Rc::new(built_in.unwrap_or_else(|| BuiltIn::usual(interpreter.object.machine)));
+    walk.finder.built_in.insert(id, Rc::clone(&built_in));
+    built_in
+}

@@ -1,0 +1,97 @@
+//! The directories that were compiled into an interpreter: `/lib64` as glibc comes, `/lib/x86_64-linux-gnu` at Debian.
+//!
+//! They stand in its read-only data as `system_dirs`: names that begin and end with a slash, one NUL after each.
+
+use crate::machine::Machine;
+use crate::tree::ReadAt;
+
+/// A ld.so has 0.2 MB.
+const INTERPRETER_MAX: u64 = 8 << 20;
+const DIRECTORY_MAX: usize = 128;
+
+/// What an interpreter has in it.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct BuiltIn {
+    /// The default directories, each with a slash at its end.
+    pub(crate) directories: Vec<String>,
+    /// What `$LIB` stands for.
+    pub(crate) lib: String,
+}
+
+impl BuiltIn {
+    /// Reads them from the interpreter; none where nothing in it looks like them.
+    pub(crate) fn read(file: &dyn ReadAt) -> Option<Self> {
+        let len = file.len();
+        if len > INTERPRETER_MAX {
+            return None;
+        }
+        let mut bytes = vec![0; usize::try_from(len).ok()?];
+        file.read_exact_at(&mut bytes, 0).ok()?;
+        Self::search(&bytes)
+    }
+
+    fn search(bytes: &[u8]) -> Option<Self> {
+        // Each place where one such name may end and a second one begins; a longer run is met more than once.
+        let seam = memchr::memmem::find_iter(bytes, b"/\0/");
+        let runs = seam.filter_map(|at| run(bytes, at));
+        let mut best: Vec<String> = Vec::new();
+        for run in runs {
+            if run.len() > best.len() {
+                best = run;
+            }
+        }
+        Self::of(best)
+    }
+
+    /// As configured by glibc itself.
+    pub(crate) fn usual(machine: Machine) -> Self {
+        let lib = if machine.wide { "lib64" } else { "lib" };
+        Self { directories: vec![format!("/{lib}/"), format!("/usr/{lib}/")], lib: lib.into() }
+    }
+
+    fn of(directories: Vec<String>) -> Option<Self> {
+        let first = directories.first()?.trim_matches('/');
+        // It is the directory of libc itself, without the prefix.
+        let lib = first.strip_prefix("usr/").unwrap_or(first).to_owned();
+        Some(Self { directories, lib })
+    }
+}
+
+/// The names from the one that ends in the slash at `seam` on.
+fn run(bytes: &[u8], seam: usize) -> Option<Vec<String>> {
+    let before = bytes.get(..=seam)?;
+    let start = before.iter().rposition(|&byte| byte == 0).map_or(0, |at| at + 1);
+    let mut rest = bytes.get(start..)?;
+    let mut names = Vec::new();
+    while let Some(end) = rest.iter().take(DIRECTORY_MAX).position(|&byte| byte == 0) {
+        let (name, more) = rest.split_at(end);
+        let graphic = name.iter().all(u8::is_ascii_graphic);
+        if name.len() < 3 || !name.starts_with(b"/") || !name.ends_with(b"/") || !graphic {
+            break;
+        }
+        names.push(String::from_utf8_lossy(name).into_owned());
+        rest = more.get(1..).unwrap_or_default();
+    }
+    // Programs have other such names; these are where libraries are.
+    names.first().is_some_and(|name| name.contains("/lib")).then_some(names)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_longest_run_of_directories_is_taken() {
+        let bytes = b"\x01\x02\0/etc/\0/proc/\0junk\0/lib/x86_64-linux-gnu/\0/usr/lib/x86_64-linux-gnu/\0/lib/\0/usr/lib/\0\0\0/lib/\0/x/\0";
+        let found = BuiltIn::search(bytes);
+        let directories = ["/lib/x86_64-linux-gnu/", "/usr/lib/x86_64-linux-gnu/", "/lib/", "/usr/lib/"];
+        let expected = BuiltIn { directories: directories.map(Into::into).into(), lib: "lib/x86_64-linux-gnu".into() };
+        assert_eq!(found, Some(expected));
+    }
+
+    #[test]
+    fn an_interpreter_without_them_has_the_usual_ones() {
+        assert_eq!(BuiltIn::search(b"\0/etc/\0/var/\0lib/\0/"), None);
+        assert_eq!(BuiltIn::usual(Machine::X86_64).directories, ["/lib64/", "/usr/lib64/"]);
+    }
+}

@@ -1,0 +1,238 @@
+//! What the run-time linker does after execve(2): objects ask for objects, breadth first, and what is there already is not
+//! looked for again. So the first finder wins, and no library can be looked for without all that came before it.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
+
+use crate::closure::{Closure, How, Loader, Member, Missing, Refused, Request, Role};
+use crate::elf::{NeedKind, Object};
+use crate::find::Finder;
+use crate::search::{self, Directories, Found};
+use crate::tree::{FileId, Resolved};
+
+/// The place of the program in [`Walk::loaded`].
+pub(crate) const MAIN: usize = 0;
+
+/// An object that would be in memory.
+pub(crate) struct Loaded {
+    pub(crate) object: Rc<Object>,
+    /// The path by which it was opened.
+    pub(crate) path: PathBuf,
+    /// The same without links. For the program this is what /proc/self/exe says.
+    pub(crate) resolved: Resolved,
+    /// Who asked for it first.
+    pub(crate) loader: Option<usize>,
+    /// Its `DT_RPATH` and `DT_RUNPATH`, split when first needed.
+    pub(crate) rpath: Option<Directories>,
+    pub(crate) runpath: Option<Directories>,
+}
+
+/// One program, from its interpreter to the last library.
+pub(crate) struct Walk<'a, 't> {
+    pub(crate) finder: &'a mut Finder<'t>,
+    pub(crate) request: &'a Request,
+    out: &'a mut Closure,
+    /// In the order of loading, the program first.
+    pub(crate) loaded: Vec<Loaded>,
+    /// `LD_LIBRARY_PATH`, split when first needed.
+    pub(crate) library_path: Option<Directories>,
+    by_name: HashMap<String, usize>,
+    by_id: HashMap<FileId, usize>,
+    /// The paths that are members already.
+    paths: HashMap<PathBuf, ()>,
+    /// The objects to ask for what they need, and how many of them are done.
+    queue: Vec<usize>,
+}
+
+/// How an object was asked for, beside its name.
+#[derive(Clone, Copy)]
+struct Ask {
+    by: usize,
+    /// Said instead of the rule by which it was found.
+    how: Option<How>,
+    /// Nothing stops where it is not there.
+    optional: bool,
+}
+
+impl<'a, 't> Walk<'a, 't> {
+    pub(crate) fn new(
+        finder: &'a mut Finder<'t>,
+        request: &'a Request,
+        out: &'a mut Closure,
+        program: Rc<Object>,
+        path: &Path,
+        resolved: &Resolved,
+    ) -> Self {
+        let paths = out.members.iter().map(|member| (member.path.clone(), ())).collect();
+        let mut walk = Self {
+            finder,
+            request,
+            out,
+            loaded: Vec::new(),
+            library_path: None,
+            by_name: HashMap::new(),
+            by_id: HashMap::new(),
+            paths,
+            queue: Vec::new(),
+        };
+        walk.add(program, path.into(), resolved.clone(), None);
+        walk
+    }
+
+    /// Adds all members; what is not found is put down as missing.
+    pub(crate) fn run(mut self) {
+        let Some(loader) = self.interpreter() else { return };
+        self.out.loader = Some(loader);
+        self.queue.push(MAIN);
+        for name in search::preloads(&mut self, loader) {
+            let ask = Ask { by: MAIN, how: Some(How::Preload), optional: true };
+            if let Some(at) = self.ask(loader, &name, ask) {
+                self.enqueue(at, None);
+            }
+        }
+        let mut done = 0;
+        while let Some(&at) = self.queue.get(done) {
+            done += 1;
+            self.needs_of(loader, at, &mut done);
+        }
+        if loader == Loader::Glibc {
+            self.implied(done);
+        }
+    }
+
+    /// Whether the kernel started it, so that the loader learns its origin from /proc/self/exe. A library that was asked
+    /// for is opened by its path.
+    pub(crate) fn is_executed(&self, at: usize) -> bool {
+        at == MAIN && self.loaded[at].object.interpreter.is_some()
+    }
+
+    /// Takes in the program's interpreter; none for a program that has none or whose interpreter is not there.
+    fn interpreter(&mut self) -> Option<Loader> {
+        let program = &self.loaded[MAIN];
+        let name = match (&program.object.interpreter, &self.request.interpreter) {
+            (Some(name), _) => name.clone(),
+            (None, Some(path)) if !program.object.needs.is_empty() => path.to_str()?.to_owned(),
+            _ => return None,
+        };
+        let (path, machine) = (self.request.cwd.join(&name), program.object.machine);
+        let refused = match self.finder.resolver.resolve(&path) {
+            Ok(resolved) => match self.finder.object(&resolved) {
+                Ok(object) if object.machine == machine && object.is_loadable() => {
+                    let loader = search::flavour(&name, &self.loaded[MAIN].object);
+                    self.member(&path, &resolved, Role::Interpreter, How::Path, &name, Some(MAIN));
+                    let at = self.add(object, path, resolved, None);
+                    // A library may need the interpreter by the name it is called by.
+                    self.by_name.entry(name).or_insert(at);
+                    return Some(loader);
+                }
+                Ok(object) => vec![Refused { path: resolved.real, why: format!("it is made for {}", object.machine) }],
+                Err(error) => vec![Refused { path: resolved.real, why: error.to_string() }],
+            },
+            Err(_) => Vec::new(),
+        };
+        let needed_by = self.loaded[MAIN].path.clone();
+        self.out.missing.push(Missing { name, role: Role::Interpreter, needed_by, searched: vec![path], refused });
+        None
+    }
+
+    /// Asks for what the object at `at` needs.
+    fn needs_of(&mut self, loader: Loader, at: usize, done: &mut usize) {
+        let object = Rc::clone(&self.loaded[at].object);
+        for need in &object.needs {
+            let ask = Ask { by: at, how: None, optional: need.kind == NeedKind::Auxiliary };
+            let Some(found) = self.ask(loader, &need.name, ask) else { continue };
+            match need.kind {
+                // glibc puts a filtee before the object that names it, so it is the next whose needs are met.
+                NeedKind::Auxiliary | NeedKind::Filter if loader == Loader::Glibc => self.enqueue(found, Some(*done)),
+                _ => self.enqueue(found, None),
+            }
+        }
+    }
+
+    fn enqueue(&mut self, at: usize, place: Option<usize>) {
+        if !self.queue.contains(&at) {
+            self.queue.insert(place.unwrap_or(self.queue.len()), at);
+        }
+    }
+
+    /// Finds one object: among those loaded, else in the tree.
+    fn ask(&mut self, loader: Loader, name: &str, ask: Ask) -> Option<usize> {
+        let expanded;
+        let name = if name.contains('$') {
+            // A name that can't be expanded is looked for as it is, and so not found.
+            expanded = search::expand(self, loader, name, ask.by);
+            expanded.as_deref().unwrap_or(name)
+        } else {
+            name
+        };
+        let by_name = self.by_name.get(name).copied();
+        if by_name.is_some() {
+            return by_name;
+        }
+        match search::find(self, loader, name, ask.by) {
+            Found::At { path, resolved, object, how, main_origin } => {
+                self.out.needs_proc |= main_origin;
+                self.member(&path, &resolved, Role::Library, ask.how.unwrap_or(how), name, Some(ask.by));
+                let at = match self.by_id.get(&resolved.meta.id) {
+                    Some(&at) => at,
+                    None => self.add(object, path, resolved, Some(ask.by)),
+                };
+                self.by_name.entry(name.into()).or_insert(at);
+                Some(at)
+            }
+            Found::Not { searched, refused } => {
+                if !ask.optional && !self.out.missing.iter().any(|missing| missing.name == name) {
+                    let (name, needed_by) = (name.into(), self.loaded[ask.by].path.clone());
+                    self.out.missing.push(Missing { name, role: Role::Library, needed_by, searched, refused });
+                }
+                None
+            }
+        }
+    }
+
+    /// libgcc_s, which libc loads when a thread is cancelled or a stack is printed, if any object does that.
+    fn implied(&mut self, mut done: usize) {
+        const LIBGCC: &str = "libgcc_s.so.1";
+        let Some(&libc) = self.by_name.get("libc.so.6") else { return };
+        if self.by_name.contains_key(LIBGCC) {
+            return;
+        }
+        let finder = &*self.finder;
+        let unwinds = self.loaded.iter().enumerate().any(|(at, loaded)| {
+            // libc defines what is looked for.
+            at != libc && loaded.object.unwinds(|| finder.open(&loaded.resolved))
+        });
+        if !unwinds {
+            return;
+        }
+        let ask = Ask { by: libc, how: Some(How::Implied), optional: true };
+        let Some(found) = self.ask(Loader::Glibc, LIBGCC, ask) else { return };
+        self.enqueue(found, None);
+        while let Some(&at) = self.queue.get(done) {
+            done += 1;
+            self.needs_of(Loader::Glibc, at, &mut done);
+        }
+    }
+
+    fn add(&mut self, object: Rc<Object>, path: PathBuf, resolved: Resolved, loader: Option<usize>) -> usize {
+        let at = self.loaded.len();
+        self.by_id.insert(resolved.meta.id, at);
+        if let Some(soname) = &object.soname {
+            self.by_name.entry(soname.clone()).or_insert(at);
+        }
+        self.loaded.push(Loaded { object, path, resolved, loader, rpath: None, runpath: None });
+        at
+    }
+
+    /// Puts a path down. One file may be there by several: each is opened, so each has to be there.
+    fn member(&mut self, path: &Path, resolved: &Resolved, role: Role, how: How, name: &str, by: Option<usize>) {
+        if self.paths.contains_key(path) {
+            return;
+        }
+        self.paths.insert(path.into(), ());
+        let needed_by = by.map(|by| self.loaded[by].path.clone());
+        let (path, resolved, name) = (path.into(), resolved.clone(), name.into());
+        self.out.members.push(Member { path, resolved, role, how, name, needed_by });
+    }
+}
