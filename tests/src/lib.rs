@@ -4,10 +4,19 @@
 #![expect(clippy::panic, clippy::expect_used, reason = "a test that can't be set up fails, with the reason")]
 
 pub mod binary;
+pub mod client;
 #[cfg(target_os = "linux")]
 pub mod host;
 pub mod jail;
+#[cfg(target_os = "linux")]
+pub mod probe;
+#[cfg(not(target_os = "linux"))]
+#[path = "probe_unsupported.rs"]
+pub mod probe;
 pub mod process;
+pub mod profiles;
 pub mod skip;
 pub mod temp;
 pub mod wait;
+#[cfg(target_os = "linux")]
+pub mod walk;
