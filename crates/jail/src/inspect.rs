@@ -2,6 +2,7 @@
 
 mod getent;
 mod paths;
+mod programs;
 mod records;
 mod users;
 
@@ -18,6 +19,7 @@ use linux as this_system;
 use std::io;
 use std::path::Path;
 
+use thinjail_closure::closure::{self, Finder, Objects};
 use thinjail_closure::tree::{DirTree, Resolver, Tree};
 use thinjail_plan::facts::{Facts, System, SystemKind, Wants};
 
@@ -28,19 +30,30 @@ pub struct Host {
     system: System,
     /// Whether it is the running one, whose name service can be asked.
     live: bool,
+    /// What was read of programs and libraries, so that a second look parses nothing again.
+    objects: Objects,
 }
 
 impl Host {
     /// This host.
     pub fn this() -> io::Result<Self> {
-        Ok(Self { tree: DirTree::host()?, system: this_system::system()?, live: true })
+        Ok(Self { tree: DirTree::host()?, system: this_system::system()?, live: true, objects: Objects::default() })
     }
 
     /// A tree of files that stands for a host, whose system is told by what is in it unless it is given.
     pub fn at(root: &Path, kind: Option<SystemKind>) -> io::Result<Self> {
         let tree = DirTree::open_root(root)?;
         let system = system_of(&tree, kind);
-        Ok(Self { tree, system, live: false })
+        Ok(Self { tree, system, live: false, objects: Objects::default() })
+    }
+
+    /// What its loader goes by. Of another host nothing is known but its files: no processor, and so no library that only
+    /// some processors can run.
+    fn loader(&self, caller: u32) -> closure::System {
+        match self.live {
+            true => closure::System::running(caller),
+            false => closure::System { caller, ..closure::System::default() },
+        }
     }
 
     /// Its system.
@@ -63,7 +76,9 @@ pub fn inspect(host: &Host, wants: &Wants) -> Facts {
     let mut resolver = Resolver::new(&host.tree, caller);
     let paths = wants.paths.iter().map(|path| (path.clone(), paths::path(&mut resolver, path))).collect();
     let (users, groups) = users::accounts(host, &mut resolver, wants);
-    Facts { system: host.system.clone(), caller, paths, programs: Default::default(), users, groups }
+    let mut finder = Finder::new(&host.tree, host.loader(caller), host.objects.clone());
+    let programs = wants.programs.iter().map(|name| (name.clone(), programs::program(&mut finder, name, wants)));
+    Facts { system: host.system.clone(), caller, paths, programs: programs.collect(), users, groups }
 }
 
 /// What a tree says of its system. Only its age matters, and an older FreeBSD can do less, so in doubt it is old.

@@ -1,0 +1,38 @@
+//! Programs, and all the files they need to start.
+
+use thinjail_closure::closure::{FindError, Finder, Request};
+use thinjail_closure::tree::ResolveError;
+use thinjail_plan::facts::{ProgramFact, Wants};
+
+use super::paths::why;
+
+/// The closure of a program in the environment that it will have.
+pub(super) fn program(finder: &mut Finder<'_>, written: &str, wants: &Wants) -> ProgramFact {
+    match finder.find(&request(written, wants)) {
+        Ok(closure) => ProgramFact::Closure(closure),
+        Err(error) => refused(&error),
+    }
+}
+
+/// What is asked of the loader.
+pub(super) fn request(written: &str, wants: &Wants) -> Request {
+    let path: Vec<_> = wants.search_path.iter().map(|directory| directory.as_str()).collect();
+    let mut request = Request::new(written).path(&path.join(":"));
+    request.env.extend(wants.loader_env.iter().map(|(name, value)| (name.clone(), value.clone())));
+    request
+}
+
+/// As a shell tells 127 from 126: what can't be looked up is not missing.
+fn refused(error: &FindError) -> ProgramFact {
+    match error {
+        FindError::NotFound { source: source @ ResolveError::Permission { .. }, .. } => {
+            ProgramFact::NotExecutable { why: why(source) }
+        }
+        FindError::NotFound { source, .. } => ProgramFact::NotFound { why: why(source) },
+        FindError::NotInPath { searched, .. } => {
+            let places: Vec<_> = searched.iter().map(|directory| directory.display().to_string()).collect();
+            ProgramFact::NotFound { why: format!("there is no such program in {}", places.join(", ")) }
+        }
+        FindError::NotExecutable { why: cause, .. } => ProgramFact::NotExecutable { why: why(cause) },
+    }
+}
