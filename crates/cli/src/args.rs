@@ -28,12 +28,12 @@ pub(crate) struct Args {
 const TEMPLATE: &str = "\
 {about}.
 
-  thinjail run -- echo Hello from jail        a program, with all it needs to start and nothing else
+  thinjail run -- echo Hello from jail   a program, with what it needs to start
   thinjail run --read /srv/www --network none /usr/bin/python3 -m http.server
-  thinjail run nginx                          a profile: /etc/thinjail/nginx.toml, else a shipped one
-  thinjail plan nginx                         what would be done; nothing is done
-  thinjail explain nginx /etc/passwd          why a file is inside
-  thinjail check nginx                        all that would fail, found without starting
+  thinjail run nginx                     a profile of yours, or a shipped one
+  thinjail plan nginx                    what would be done; nothing is done
+  thinjail explain nginx /etc/passwd     why a file is inside
+  thinjail check nginx                   all that would fail, without starting
 
 Usage: thinjail VERB [FLAGS] ...
 
@@ -42,7 +42,7 @@ Usage: thinjail VERB [FLAGS] ...
 /// The verbs.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Verb {
-    /// Builds the jail, runs the program in the foreground, takes everything down
+    /// Builds the jail, runs the program, takes everything down
     Run(Run),
     /// Prints what would be done
     Plan(Plan),

@@ -25,9 +25,9 @@ pub(crate) enum Exit {
 
 /// For the end of `--help`; the manual page has the same table.
 pub(crate) const TABLE: &str = "\
-Exit codes of run:     the program's own, or 128+n if it died of signal n
-                       125 thinjail failed   126 not executable   127 no such program
-Exit codes elsewhere:  0 ok   1 the answer is no   2 the command line can't be understood";
+Exit codes of run:    the program's own, or 128+n if it died of signal n;
+                      125 thinjail failed, 126 not executable, 127 not found
+Exit codes elsewhere: 0 ok, 1 the answer is no, 2 the words make no sense";
 
 impl Exit {
     /// The number.

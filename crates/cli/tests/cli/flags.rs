@@ -1,0 +1,48 @@
+//! What is wrong with a command line.
+
+use crate::run_thinjail::thinjail;
+
+#[test]
+fn usage_errors_are_125_for_run_and_2_for_the_rest() {
+    for (verb, code) in [("run", 125), ("plan", 2), ("check", 2), ("facts", 2)] {
+        thinjail(&[verb]).fails(code, "neither a profile nor a program is named", "thinjail run NAME");
+        thinjail(&[verb, "--raed", "/x", "/bin/true"]).fails(code, "'--raed'", "'--read'");
+        thinjail(&[verb, "--read"]).fails(code, "a value is required for '--read", "--help");
+        thinjail(&[verb, "echo", "hi"]).fails(code, "\"echo\" takes no arguments", "thinjail run -- echo hi");
+        thinjail(&[verb, "--mount", "/a:rx", "/bin/true"]).fails(code, "\"rx\" is no option of a mount", "--help");
+    }
+    thinjail(&["explain", "nginx"]).fails(2, "no path is named", "thinjail explain NAME PATH");
+    thinjail(&["pln", "nginx"]).fails(2, "'pln'", "'plan'");
+}
+
+#[test]
+fn help_fits_one_screen_and_has_the_exit_codes() {
+    let help = thinjail(&["--help"]);
+    let text = help.works();
+    assert!(text.lines().count() <= 24, "{} lines:\n{text}", text.lines().count());
+    for word in ["125", "126", "127", "thinjail run -- echo Hello from jail"] {
+        assert!(text.contains(word), "{word} is missing in\n{text}");
+    }
+    assert!(text.lines().all(|line| line.len() < 80), "{text}");
+}
+
+#[test]
+fn a_name_that_is_no_file_name_is_no_profile() {
+    for name in [".hidden", "a b", "a\u{e4}", "*"] {
+        thinjail(&["run", name]).fails(125, "can't be the name of a profile", "letters, digits");
+    }
+    thinjail(&["check", "a%b"]).fails(2, "can't be the name of a profile", "letters, digits");
+}
+
+#[test]
+fn a_profile_that_is_not_there_names_the_places_searched() {
+    thinjail(&["run", "nosuch"]).fails(125, "there is no profile \"nosuch\" in /", "thinjail run -- nosuch");
+    thinjail(&["check", "nosuch"]).fails(1, "there is no profile \"nosuch\" in /", "thinjail run -- nosuch");
+}
+
+#[test]
+fn an_argument_that_is_not_utf8_is_refused() {
+    use std::os::unix::ffi::OsStrExt;
+    let said = thinjail(&["run".as_ref(), "--".as_ref(), std::ffi::OsStr::from_bytes(b"a\xff")]);
+    said.fails(125, "UTF-8", "--help");
+}

@@ -1,0 +1,9 @@
+//! The binary as its user meets it: what is wrong is said once, in one block, with the documented exit code.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod flags;
+mod profiles;
+mod programs;
+mod run_thinjail;
+mod scratch;
+mod verbs;

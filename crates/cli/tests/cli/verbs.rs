@@ -1,0 +1,51 @@
+//! What the verbs print.
+
+use serde_json::Value;
+
+use crate::run_thinjail::thinjail;
+use crate::scratch::Scratch;
+
+#[test]
+fn a_plan_printed_twice_is_byte_equal_and_comes_from_its_facts() {
+    let scratch = Scratch::new();
+    let words = ["--read", "/usr/share", "--", "sh", "-c", "true"];
+    let facts = thinjail(&[&["facts"][..], &words].concat());
+    let file = scratch.file("facts.json", facts.works());
+    let plan = |more: &[&str]| thinjail(&[&["plan", "--json"], more, &words[..]].concat()).works().to_owned();
+    assert_eq!(plan(&[]), plan(&[]));
+    assert_eq!(plan(&[]), plan(&["--facts", &file]));
+}
+
+#[test]
+fn a_program_typed_in_passing_runs_as_nobody() {
+    let facts: Value = serde_json::from_str(thinjail(&["facts", "--", "sh"]).works()).unwrap();
+    assert!(facts["users"]["nobody"]["uid"].is_u64(), "{facts}");
+    let plan: Value = serde_json::from_str(thinjail(&["plan", "--json", "--", "sh"]).works()).unwrap();
+    assert_eq!(plan["exec"]["ids"]["uid"], facts["users"]["nobody"]["uid"]);
+}
+
+#[test]
+fn check_says_ok_where_nothing_would_fail() {
+    assert_eq!(thinjail(&["check", "--", "sh"]).works(), "sh: ok\n");
+}
+
+#[test]
+fn facts_that_are_no_facts_are_refused() {
+    let scratch = Scratch::new();
+    let file = scratch.file("facts.json", "{}");
+    thinjail(&["plan", "--facts", &file, "--", "sh"]).fails(1, "read facts from", "thinjail facts NAME");
+}
+
+#[test]
+fn what_nobody_reads_is_no_failure() {
+    use std::process::{Command, Stdio};
+    let mut child = Command::new(env!("CARGO_BIN_EXE_thinjail"))
+        .args(["facts", "--", "sh"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    drop(child.stdout.take());
+    let output = child.wait_with_output().unwrap();
+    assert_eq!((output.status.code(), output.stderr), (Some(0), vec![]));
+}
