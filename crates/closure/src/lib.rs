@@ -4,6 +4,7 @@
 //! every library that the interpreter would load before `main`, found by the interpreter's own rules: ld.so(8) for
 //! glibc, rtld(1) for FreeBSD. Nothing is ever executed, and files are read only through a [`tree::Tree`].
 #![forbid(unsafe_code)]
+#![deny(clippy::disallowed_methods, clippy::disallowed_types)]
 
 pub mod closure;
 pub mod elf;

@@ -1,5 +1,6 @@
 //! spec + facts -> plan. Decides everything, touches nothing.
 #![forbid(unsafe_code)]
+#![deny(clippy::disallowed_methods, clippy::disallowed_types)]
 
 mod defaults;
 mod etc;
