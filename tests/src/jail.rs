@@ -78,6 +78,19 @@ pub fn thinjail<S: AsRef<OsStr>>(args: impl IntoIterator<Item = S>) -> Thinjail 
     Thinjail { command, patience: Duration::from_secs(60) }
 }
 
+/// `thinjail` with these arguments, started by a command that ends with exec(3) of what follows it: a shell that opens
+/// descriptors, strace(1), setpriv(1).
+pub fn thinjail_through<W: AsRef<OsStr>, S: AsRef<OsStr>>(
+    wrapper: impl IntoIterator<Item = W>,
+    args: impl IntoIterator<Item = S>,
+) -> Thinjail {
+    let mut wrapper = wrapper.into_iter();
+    let mut command = Command::new(wrapper.next().expect("a command"));
+    command.args(wrapper).arg(binary::thinjail()).args(args);
+    command.env_remove("THINJAIL_PROFILE_PATH").stdin(Stdio::null());
+    Thinjail { command, patience: Duration::from_secs(60) }
+}
+
 impl Thinjail {
     /// More arguments.
     #[must_use]
