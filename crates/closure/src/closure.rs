@@ -106,6 +106,18 @@ pub struct Closure {
     pub needs_proc: bool,
     /// The interpreter's flavour, if there is one.
     pub loader: Option<Loader>,
+    /// How the loader wants the entries of /etc/ld.so.cache to be marked, if it reads one.
+    #[serde(default)]
+    pub cache: Option<CacheMark>,
+}
+
+/// What [`hints::ld_so_cache::write`](crate::hints::ld_so_cache::write) has to know of the program's machine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CacheMark {
+    /// [`hints::ld_so_cache::flags`](crate::hints::ld_so_cache::flags).
+    pub flags: u32,
+    /// The machine's byte order.
+    pub big_endian: bool,
 }
 
 /// Whose rules hold.

@@ -5,9 +5,10 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
-use crate::closure::{Closure, How, Loader, Member, Missing, Refused, Request, Role};
+use crate::closure::{CacheMark, Closure, How, Loader, Member, Missing, Refused, Request, Role};
 use crate::elf::{NeedKind, Object};
 use crate::find::Finder;
+use crate::hints::ld_so_cache;
 use crate::search::{self, Directories, Found};
 use crate::tree::{FileId, Resolved};
 
@@ -84,6 +85,11 @@ impl<'a, 't> Walk<'a, 't> {
     pub(crate) fn run(mut self) {
         let Some(loader) = self.interpreter() else { return };
         self.out.loader = Some(loader);
+        let program = &self.loaded[MAIN].object;
+        self.out.cache = (loader == Loader::Glibc).then(|| CacheMark {
+            flags: ld_so_cache::flags(program.machine, program.flags),
+            big_endian: program.machine.big_endian,
+        });
         self.queue.push(MAIN);
         for name in search::preloads(&mut self, loader) {
             let ask = Ask { by: MAIN, how: Some(How::Preload), optional: true };
