@@ -10,6 +10,7 @@ mod exec;
 mod freebsd;
 mod identity;
 mod inside;
+mod ld_so_cache;
 pub(crate) mod limits;
 mod links;
 mod linux;
@@ -60,13 +61,14 @@ pub fn resolve(name: &str, spec: &Spec, facts: &Facts) -> Result<Plan, Vec<Probl
     if let Some(size) = tmp_size(spec, &mut report) {
         report.keep(mounts::tmp(size, &mut inside));
     }
-    let main = argv.first().map_or("", String::as_str);
+    let main = argv.first().map(String::as_str).filter(|main| !main.is_empty());
     let programs = programs::resolve(main, &spec.programs, facts, &mut inside, &mut report);
     let pidfile = spec.pidfile.as_ref().and_then(|written| {
         let decided = pidfile::resolve(written, facts, &who, &mut inside, &mut report);
         report.keep(decided)
     });
     etc::resolve(spec, facts, &who, network, &programs, &mut inside, &mut report);
+    report.keep(programs.cache.put(&mut inside));
     report.keep(root(&mut inside, kind));
 
     let steps = inside.finish(facts, &mut report);

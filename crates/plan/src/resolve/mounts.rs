@@ -16,16 +16,14 @@ const FILE_MOUNTS: u32 = 1_400_000;
 
 /// Decides one wish. Returns the directories to make on the host.
 pub(super) fn place(wish: &Wish, who: &Who, facts: &Facts, inside: &mut Inside, report: &mut Report) -> Vec<Planned> {
-    let decided = refuse_target(wish).and_then(|()| decide(wish, who, facts, inside, report));
+    let decided = refuse_source(&wish.said, wish.source.as_str(), wish.write)
+        .and_then(|()| refuse_target(&wish.said, wish.place().as_str()))
+        .and_then(|()| decide(wish, who, facts, inside, report));
     report.keep(decided).unwrap_or_default()
 }
 
-/// Places that are ours, and parts of the host that undo a jail.
-fn refuse_target(wish: &Wish) -> Result<(), Problem> {
-    let said = &wish.said;
-    let place = wish.place();
-    let under = |path: &str, dir: &str| path == dir || path.starts_with(&format!("{dir}/"));
-    let source = wish.source.as_str();
+/// Parts of the host that undo a jail; asked of a path as it is written, and again of where it leads.
+fn refuse_source(said: &str, source: &str, write: bool) -> Result<(), Problem> {
     if under(source, "/dev") {
         return Err(Problem::setup(format!("{said}: /dev is made new, with the devices that are named"))
             .help(format!("write devices = [{:?}]", source.trim_start_matches("/dev").trim_start_matches('/'))));
@@ -34,20 +32,29 @@ fn refuse_target(wish: &Wish) -> Result<(), Problem> {
         return Err(Problem::setup(format!("{said}: /proc shows the host's processes, and its switches"))
             .help("take it out; the jail has a /proc of its own, and proc = \"full\" shows all of it"));
     }
-    if wish.write && (source == "/" || under(source, "/sys")) {
+    if write && (source == "/" || under(source, "/sys")) {
         return Err(Problem::setup(format!("{said}: who may write to {source} controls the host"))
             .help("name the directories below it that the program writes to"));
     }
-    let place_text = place.as_str();
-    if place_text == "/" {
+    Ok(())
+}
+
+/// Places inside that are ours.
+fn refuse_target(said: &str, place: &str) -> Result<(), Problem> {
+    if place == "/" {
         return Err(Problem::setup(format!("{said}: the jail's root can't be mounted over"))
             .help("name the directories below it that the program needs, or give it another target"));
     }
-    if under(place_text, "/dev") || under(place_text, "/proc") {
-        return Err(Problem::setup(format!("{said}: {place_text} is thinjail's own in every jail"))
+    if under(place, "/dev") || under(place, "/proc") {
+        return Err(Problem::setup(format!("{said}: {place} is thinjail's own in every jail"))
             .help("give it another target; devices are named by devices = [...]"));
     }
     Ok(())
+}
+
+/// Whether a path is a directory or below it.
+fn under(path: &str, dir: &str) -> bool {
+    path.strip_prefix(dir).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
 fn decide(
@@ -63,6 +70,7 @@ fn decide(
             links::judge(said, found, facts.caller)?;
             let bad = |error| Problem::setup(format!("{said}: {error}"));
             let path = HostPath::from_path(&found.real).map_err(bad)?;
+            refuse_source(said, path.as_str(), wish.write)?;
             let source = Source { path, id: Some(found.meta.id), kind: found.meta.kind };
             if let Some(make) = &wish.make {
                 found_instead(wish, make, found, who, facts, report)?;
@@ -103,6 +111,7 @@ fn put(wish: &Wish, node: Node, way: &Resolved, inside: &mut Inside) -> Result<(
                 Node::Bind { source, .. } | Node::File { content: Content::Copy(source), .. } => source.path.inside(),
                 _ => wish.source.inside(),
             };
+            refuse_target(&wish.said, real.as_str())?;
             inside.bring(wish.source.as_str(), way, real, entry(node))
         }
     }
@@ -182,6 +191,7 @@ fn make_dirs(
     let way = links::walk(wish.source.as_str(), &parent.links)
         .ok_or_else(|| Problem::setup(format!("{said}: the links on the way go round in circles")))?;
     let path = HostPath::new(&way.real).map_err(bad)?;
+    refuse_source(said, path.as_str(), wish.write)?;
     let (uid, gid) = owner(make, who, facts)?;
     let mut steps = Vec::new();
     let mut dir = Some(path.clone());

@@ -30,7 +30,7 @@ pub(super) fn resolve(
     let found = directory(&said, &dir, facts)?;
     let real = HostPath::from_path(&found.real).map_err(bad)?;
     let at = real.inside();
-    if ["/", "/dev", "/proc", "/sys"].iter().any(|ours| at.as_str() == *ours) {
+    if ["/", "/dev", "/etc", "/proc", "/sys"].iter().any(|ours| at.as_str() == *ours) {
         return Err(
             Problem::setup(format!("{said}: {at} is no place for it")).help("write a path such as \"/run/nginx.pid\"")
         );

@@ -4,10 +4,11 @@ use thinjail_closure::closure::{Closure, How, Member, Missing, Role};
 use thinjail_closure::tree::Kind;
 
 use super::inside::{Entry, Inside, Node, Origin};
+use super::ld_so_cache::Cache;
 use super::links;
 use super::problem::{Class, Problem, Report};
 use crate::facts::{Facts, ProgramFact, SystemKind};
-use crate::path::{HostPath, RootPath};
+use crate::path::{HostPath, PathError, RootPath};
 use crate::step::{Access, Content, Source};
 
 /// What the closures say beside their files.
@@ -19,20 +20,22 @@ pub(super) struct Programs {
     pub(super) needs_proc: Option<String>,
     /// A program that could use TLS: it loads a library for it, or can't be seen through.
     pub(super) tls: Option<String>,
+    /// What their loader is told of where their libraries are.
+    pub(super) cache: Cache,
 }
 
 /// Sonames, up to the first `.so`, of what speaks TLS.
 const TLS_LIBRARIES: [&str; 4] = ["libssl", "libgnutls", "libnss3", "libmbedtls"];
 
 pub(super) fn resolve(
-    main: &str,
+    main: Option<&str>,
     further: &[String],
     facts: &Facts,
     inside: &mut Inside,
     report: &mut Report,
 ) -> Programs {
     let mut programs = Programs::default();
-    for written in std::iter::once(main).chain(further.iter().map(String::as_str)) {
+    for written in main.into_iter().chain(further.iter().map(String::as_str)) {
         let closure = match facts.programs.get(written) {
             Some(ProgramFact::Closure(closure)) => closure,
             other => {
@@ -48,8 +51,9 @@ pub(super) fn resolve(
             report.keep(result);
         }
         programs.learn(written, closure);
-        if written == main {
-            programs.main = closure.members.first().and_then(|member| RootPath::from_path(&member.path).ok());
+        programs.cache.learn(written, closure, report);
+        if Some(written) == main {
+            programs.main = closure.members.first().and_then(program_path);
         }
     }
     programs
@@ -74,6 +78,11 @@ impl Programs {
             None
         };
     }
+}
+
+/// The path that is executed: as it was found, unless that goes up by `..`.
+fn program_path(member: &Member) -> Option<RootPath> {
+    RootPath::from_path(&member.path).or_else(|_| RootPath::from_path(&member.resolved.real)).ok()
 }
 
 fn speaks_tls(soname: &str) -> bool {
@@ -116,6 +125,9 @@ fn missing_file(program: &str, missing: &Missing) -> Problem {
             more => what.push_str(&format!(" and {more} more")),
         }
     }
+    for refused in &missing.refused {
+        what.push_str(&format!("; {} is not taken: {}", refused.path.display(), refused.why));
+    }
     match missing.role {
         Role::Library => Problem::setup(what).help("install it, or name its directory in env LD_LIBRARY_PATH"),
         Role::Interpreter | Role::Script | Role::Program => Problem::setup(what).help("install it"),
@@ -127,7 +139,7 @@ fn bring(member: &Member, facts: &Facts, inside: &mut Inside) -> Result<(), Prob
     links::judge(&why, &member.resolved, facts.caller)?;
     let bad = |error| Problem::setup(format!("{why}: {error}"));
     let path = HostPath::from_path(&member.resolved.real).map_err(bad)?;
-    let asked = HostPath::from_path(&member.path).map_err(bad)?;
+    let asked = member.path.to_str().ok_or_else(|| bad(PathError::NotUtf8(member.path.display().to_string())))?;
     if member.resolved.meta.kind != Kind::File {
         return Err(Problem::new(Class::NotExecutable, format!("{why}: {path} is no regular file")));
     }
@@ -138,12 +150,7 @@ fn bring(member: &Member, facts: &Facts, inside: &mut Inside) -> Result<(), Prob
         // Single-file mounts panic 13.2 and pin the old file after an upgrade; a copy does neither.
         SystemKind::FreeBsd => Node::File { content: Content::Copy(source), mode: 0o555, uid: 0, gid: 0 },
     };
-    inside.bring(
-        asked.as_str(),
-        &member.resolved,
-        real,
-        Entry::new(node, Origin::Closure, why).bytes(member.resolved.meta.size),
-    )
+    inside.bring(asked, &member.resolved, real, Entry::new(node, Origin::Closure, why).bytes(member.resolved.meta.size))
 }
 
 fn why(member: &Member) -> String {
