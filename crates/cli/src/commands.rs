@@ -8,8 +8,10 @@ mod run;
 
 use std::path::{Path, PathBuf};
 
-use thinjail_jail::inspect::{Host, inspect, this_kind};
+use thinjail_jail::inspect::{Host, inspect, this_kind, verify};
 use thinjail_plan::facts::{Facts, SystemKind};
+use thinjail_plan::plan::Plan;
+use thinjail_plan::resolve::Problem;
 use thinjail_plan::spec::{Spec, Words};
 use thinjail_plan::wants::wants;
 
@@ -61,10 +63,18 @@ impl Source {
         }
     }
 
-    fn facts(self, spec: &Spec) -> Facts {
+    fn facts(&self, spec: &Spec) -> Facts {
         match self {
-            Self::Host(host) => inspect(&host, &wants(spec, host.system().kind())),
-            Self::Facts(facts) => *facts,
+            Self::Host(host) => inspect(host, &wants(spec, host.system().kind())),
+            Self::Facts(facts) => Facts::clone(facts),
+        }
+    }
+
+    /// The self-check. Facts alone hold no program that could be looked into.
+    fn verify(&self, plan: &Plan, facts: &Facts) -> Result<(), Problem> {
+        match self {
+            Self::Host(host) => verify(host, plan, facts),
+            Self::Facts(_) => Ok(()),
         }
     }
 }

@@ -2,9 +2,11 @@
 
 mod getent;
 mod paths;
+mod planned;
 mod programs;
 mod records;
 mod users;
+mod verify;
 
 #[cfg(target_os = "freebsd")]
 mod freebsd;
@@ -22,6 +24,8 @@ use std::path::Path;
 use thinjail_closure::closure::{self, Finder, Objects};
 use thinjail_closure::tree::{DirTree, Resolver, Tree};
 use thinjail_plan::facts::{Facts, System, SystemKind, Wants};
+
+pub use verify::verify;
 
 /// A host to look at: this one, or the tree of another.
 #[derive(Debug)]

@@ -11,8 +11,9 @@ use crate::report::{self, Failure};
 pub(super) fn execute(args: Ask, subject: &Subject) -> Result<Exit, Failure> {
     let source = Source::of(&args.host)?;
     let (name, spec) = wanted(subject, args.about.profile, args.about.wanted, source.kind())?;
-    let problems = match resolve(&name, &spec, &source.facts(&spec)) {
-        Ok(_plan) => Vec::new(),
+    let facts = source.facts(&spec);
+    let problems = match resolve(&name, &spec, &facts) {
+        Ok(plan) => source.verify(&plan, &facts).err().into_iter().collect(),
         Err(problems) => problems,
     };
     if problems.is_empty() {

@@ -18,6 +18,8 @@ pub(super) fn execute(args: Run, subject: &Subject, mut clock: Clock) -> Result<
     clock.done("inspect");
     let plan = resolve(&name, &spec, &facts).map_err(|problems| report::first(problems, &subject.check()))?;
     clock.done("resolve");
+    source.verify(&plan, &facts)?;
+    clock.done("verify");
     if args.dry_run {
         report::answer(&plan.to_string())?;
         if args.timings {

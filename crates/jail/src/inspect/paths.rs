@@ -16,10 +16,14 @@ pub(super) fn path(resolver: &mut Resolver<'_>, path: &HostPath) -> PathFact {
     }
 }
 
-/// An error and what lies under it, in one line: facts are text.
+/// An error and all that lies under it, in one line: facts are text.
 pub(super) fn why(error: &dyn std::error::Error) -> String {
-    match error.source() {
-        Some(cause) => format!("{error}: {cause}"),
-        None => error.to_string(),
+    let mut text = error.to_string();
+    let mut next = error.source();
+    while let Some(cause) = next {
+        text += ": ";
+        text += &cause.to_string();
+        next = cause.source();
     }
+    text
 }
