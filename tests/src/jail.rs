@@ -106,6 +106,23 @@ impl Thinjail {
         self
     }
 
+    /// Runs it from a shell that has done this before: `umask 077`, `ulimit -n 64`. The shell becomes thinjail, so its pid
+    /// is thinjail's.
+    #[must_use]
+    pub fn after(mut self, script: &str) -> Self {
+        let mut shell = Command::new("/bin/sh");
+        shell.args(["-c", &format!("{script}; exec \"$0\" \"$@\"")]);
+        shell.arg(self.command.get_program()).args(self.command.get_args()).stdin(Stdio::null());
+        for (name, value) in self.command.get_envs() {
+            match value {
+                Some(value) => shell.env(name, value),
+                None => shell.env_remove(name),
+            };
+        }
+        self.command = shell;
+        self
+    }
+
     /// After this long it is killed and the test fails.
     #[must_use]
     pub fn patience(mut self, patience: Duration) -> Self {

@@ -27,6 +27,7 @@ fn a_pure_room_that_looks_is_found() {
         "use std::time::{Duration, Instant};",
         "let now = SystemTime::now();",
         "use rustix::fs::open;",
+        "use libc as c;",
         "#[cfg(test)]\nuse std::fs;\nfn f() {}",
     ] {
         assert_eq!(faults(checks::impure, plan, text), 1, "{text}");
@@ -35,6 +36,8 @@ fn a_pure_room_that_looks_is_found() {
         "//! Not std::fs.",
         "use std::time::Duration;",
         "let word = \"std::fs\";",
+        "let arch = std::env::consts::ARCH;",
+        "let libc = find(\"libc.so.6\");",
         "use std::{io::{self, env}, fmt};",
         "use crate::fs;",
         "#[cfg(test)]\nmod tests {\n use std::fs;\n}",
