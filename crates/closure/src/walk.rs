@@ -1,7 +1,8 @@
 //! What the run-time linker does after execve(2): objects ask for objects, breadth first, and what is there already is not
 //! looked for again. So the first finder wins, and no library can be looked for without all that came before it.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
@@ -14,6 +15,9 @@ use crate::tree::{FileId, Resolved};
 
 /// The place of the program in [`Walk::loaded`].
 pub(crate) const MAIN: usize = 0;
+
+/// The place of its interpreter.
+pub(crate) const INTERPRETER: usize = 1;
 
 /// An object that would be in memory.
 pub(crate) struct Loaded {
@@ -41,7 +45,7 @@ pub(crate) struct Walk<'a, 't> {
     by_name: HashMap<String, usize>,
     by_id: HashMap<FileId, usize>,
     /// The paths that are members already.
-    paths: HashMap<PathBuf, ()>,
+    paths: HashSet<OsString>,
     /// The objects to ask for what they need, and how many of them are done.
     queue: Vec<usize>,
 }
@@ -65,7 +69,7 @@ impl<'a, 't> Walk<'a, 't> {
         path: &Path,
         resolved: &Resolved,
     ) -> Self {
-        let paths = out.members.iter().map(|member| (member.path.clone(), ())).collect();
+        let paths = out.members.iter().map(|member| member.path.clone().into()).collect();
         let mut walk = Self {
             finder,
             request,
@@ -206,8 +210,8 @@ impl<'a, 't> Walk<'a, 't> {
         }
         let finder = &*self.finder;
         let unwinds = self.loaded.iter().enumerate().any(|(at, loaded)| {
-            // libc defines what is looked for.
-            at != libc && loaded.object.unwinds(|| finder.open(&loaded.resolved))
+            // libc defines what is looked for, and the interpreter calls none of it.
+            at != libc && at != INTERPRETER && loaded.object.unwinds(|| finder.open(&loaded.resolved))
         });
         if !unwinds {
             return;
@@ -233,10 +237,9 @@ impl<'a, 't> Walk<'a, 't> {
 
     /// Puts a path down. One file may be there by several: each is opened, so each has to be there.
     fn member(&mut self, path: &Path, resolved: &Resolved, role: Role, how: How, name: &str, by: Option<usize>) {
-        if self.paths.contains_key(path) {
+        if !self.paths.insert(path.into()) {
             return;
         }
-        self.paths.insert(path.into(), ());
         let needed_by = by.map(|by| self.loaded[by].path.clone());
         let (path, resolved, name) = (path.into(), resolved.clone(), name.into());
         self.out.members.push(Member { path, resolved, role, how, name, needed_by });

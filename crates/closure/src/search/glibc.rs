@@ -8,14 +8,11 @@ use crate::closure::How;
 use crate::hints::ld_so_cache;
 use crate::machine::Machine;
 use crate::tokens::{self, Expanded, Token};
-use crate::walk::{MAIN, Walk};
+use crate::walk::{INTERPRETER, MAIN, Walk};
 
 mod built_in;
 
 pub(crate) use built_in::BuiltIn;
-
-/// The place of the interpreter in what is loaded.
-const INTERPRETER: usize = 1;
 
 const PRELOAD_FILE: &str = "/etc/ld.so.preload";
 const PRELOAD_MAX: u64 = 1 << 16;

@@ -1,6 +1,6 @@
 //! A directory of this system as a [`Tree`]: `/`, or the one given by `--root`. The only file here that does I/O.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::io;
 use std::os::fd::OwnedFd;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
@@ -73,12 +73,14 @@ impl Tree for DirTree {
 
 /// The path relative to the root's descriptor. A `..` would lead out of it.
 fn below(path: &Path) -> io::Result<&Path> {
-    let relative = path.strip_prefix("/").map_err(|_| invalid("not an absolute path"))?;
-    let bytes = relative.as_os_str().as_bytes();
+    let bytes = path.as_os_str().as_bytes().strip_prefix(b"/").ok_or_else(|| invalid("not an absolute path"))?;
     if bytes.split(|&byte| byte == b'/').any(|name| name == b"..") {
         return Err(invalid("a `..` in a path that is already followed"));
     }
-    Ok(if bytes.is_empty() { Path::new(".") } else { relative })
+    // Where a second slash follows it would be an absolute path again.
+    let start = bytes.iter().position(|&byte| byte != b'/').unwrap_or(bytes.len());
+    let relative = bytes.get(start..).unwrap_or_default();
+    Ok(Path::new(OsStr::from_bytes(if relative.is_empty() { b"." } else { relative })))
 }
 
 fn must_be_regular(stat: &Stat) -> io::Result<()> {

@@ -4,7 +4,7 @@
 //! known (the jail makes the same ones), and so that a tree in memory follows the same rules.
 
 use std::collections::HashMap;
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
@@ -67,8 +67,17 @@ pub fn resolve(tree: &dyn Tree, caller: u32, path: &Path) -> Result<Resolved, Re
 pub struct Resolver<'t> {
     tree: &'t dyn Tree,
     caller: u32,
-    /// By the path as it was written, not as it was followed.
-    directories: HashMap<PathBuf, Directory>,
+    /// By the path as it was written, not as it was followed. Paths as strings, since they are compared faster.
+    directories: HashMap<OsString, Directory>,
+    /// What is known of names that others share: directories and links, by the path without links.
+    shared: HashMap<OsString, Shared>,
+}
+
+/// A directory, or a link and what it says.
+#[derive(Clone)]
+struct Shared {
+    meta: Meta,
+    to: Option<Rc<Path>>,
 }
 
 /// What became of the path of a directory.
@@ -131,7 +140,7 @@ impl<'t> Resolver<'t> {
     /// A resolver over `tree`; `caller` is the user id that is trusted beside 0.
     #[must_use]
     pub fn new(tree: &'t dyn Tree, caller: u32) -> Self {
-        Self { tree, caller, directories: HashMap::new() }
+        Self { tree, caller, directories: HashMap::new(), shared: HashMap::new() }
     }
 
     /// The tree it looks at.
@@ -165,7 +174,7 @@ impl<'t> Resolver<'t> {
 
     /// Follows `directory`, on the way to `path`.
     fn directory(&mut self, directory: &Path, path: &Path) -> Result<Directory, ResolveError> {
-        if let Some(known) = self.directories.get(directory) {
+        if let Some(known) = self.directories.get(directory.as_os_str()) {
             return Ok(known.clone());
         }
         if !directory.is_absolute() {
@@ -186,16 +195,13 @@ impl<'t> Resolver<'t> {
 
     fn root(&mut self) -> Result<Place, Stop> {
         let root = Path::new("/");
-        if let Some(Directory::There(place)) = self.directories.get(root) {
-            return Ok((**place).clone());
-        }
-        let meta = self.tree.lstat(root).map_err(|source| Stop::Error(refused(root, source)))?;
+        let meta = self.look(root).map_err(|source| Stop::Error(refused(root, source)))?.meta;
         let last = Step { meta, loose: false };
         Ok(Place { links: Vec::new(), real: root.into(), above: Vec::new(), last })
     }
 
     /// Goes through the names of `names` from `place` on. `path` is what was asked for.
-    fn walk(&self, mut place: Place, names: &OsStr, path: &Path) -> Result<Place, Stop> {
+    fn walk(&mut self, mut place: Place, names: &OsStr, path: &Path) -> Result<Place, Stop> {
         let mut names = names.to_owned();
         let mut at = 0;
         while let Some(name) = next_name(&names, &mut at) {
@@ -211,23 +217,22 @@ impl<'t> Resolver<'t> {
                 _ => {}
             }
             let below = place.real.join(name);
-            let meta = match self.tree.lstat(&below) {
-                Ok(meta) => meta,
+            let Shared { meta, to } = match self.look(&below) {
+                Ok(found) => found,
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {
                     return Err(Stop::Missing { at: below, parent: Rc::new(place) });
                 }
                 Err(error) => return Err(Stop::Error(refused(&below, error))),
             };
             let loose = place.last.loose || self.replaceable(&place.last.meta, &meta);
-            if meta.kind != Kind::Symlink {
+            let Some(to) = to else {
                 place.go_down(name, Step { meta, loose });
                 continue;
-            }
+            };
             if place.links.len() == LINKS_MAX {
                 return Err(Stop::Error(ResolveError::TooManyLinks { path: path.into() }));
             }
-            let to = self.tree.readlink(&below).map_err(|source| Stop::Error(refused(&below, source)))?;
-            let mut rest = to.clone().into_os_string();
+            let mut rest = to.as_os_str().to_owned();
             if let Some(more) = names.as_bytes().get(at..) {
                 // It begins with a slash, or is empty: a link to a file may end the path, and may not go on.
                 rest.push(OsStr::from_bytes(more));
@@ -235,7 +240,7 @@ impl<'t> Resolver<'t> {
             if to.is_absolute() {
                 place.go_to_root();
             }
-            place.links.push(Link { at: below, to, uid: meta.uid, loose });
+            place.links.push(Link { at: below, to: to.to_path_buf(), uid: meta.uid, loose });
             names = rest;
             at = 0;
         }
@@ -244,6 +249,23 @@ impl<'t> Resolver<'t> {
             return Err(Stop::Error(ResolveError::NotADirectory { at: place.real }));
         }
         Ok(place)
+    }
+
+    /// lstat(2), and for a link readlink(2).
+    fn look(&mut self, real: &Path) -> io::Result<Shared> {
+        if let Some(known) = self.shared.get(real.as_os_str()) {
+            return Ok(known.clone());
+        }
+        let meta = self.tree.lstat(real)?;
+        let to = match meta.kind {
+            Kind::Symlink => Some(self.tree.readlink(real)?.into()),
+            Kind::Directory => None,
+            // Files are seldom met twice, and a resolver may see many.
+            _ => return Ok(Shared { meta, to: None }),
+        };
+        let found = Shared { meta, to };
+        self.shared.insert(real.into(), found.clone());
+        Ok(found)
     }
 
     /// Whether someone other than root and the caller could put something else in the place of `entry`.
