@@ -39,7 +39,7 @@ pub enum How {
     Runpath,
     /// ld.so.cache.
     Cache,
-    /// ld-elf.so.hints.
+    /// A directory named in ld-elf.so.hints, or in musl's path file.
     Hints,
     /// A directory built into the interpreter.
     Default,

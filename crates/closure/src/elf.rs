@@ -160,7 +160,7 @@ impl<'f> Headed<'f> {
 }
 
 fn parse<H: FileHeader<Endian = Endianness>>(file: &Headed<'_>) -> Result<Object, ElfError> {
-    let (header, _) = object::pod::from_bytes::<H>(file.head).map_err(|()| ElfError::NotElf)?;
+    let (header, _) = object::pod::from_bytes::<H>(file.head).map_err(|()| ElfError::Outside("the header"))?;
     let endian = header.endian().map_err(|_| ElfError::Unknown("byte order"))?;
     if !header.is_supported() {
         return Err(ElfError::Unknown("version"));

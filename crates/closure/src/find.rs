@@ -33,6 +33,8 @@ pub struct System {
     pub cpu: Cpu,
     /// The machines whose programs the kernel runs; none for any.
     pub accept: Option<Vec<Machine>>,
+    /// `uname -r`, for FreeBSD's `$OSREL`.
+    pub release: Option<String>,
     /// The user who is trusted beside root when a link is judged: [`crate::tree::Link::loose`].
     pub caller: u32,
 }
@@ -42,7 +44,7 @@ impl System {
     #[must_use]
     pub fn running(caller: u32) -> Self {
         let accept = Machine::run_by(std::env::consts::ARCH);
-        Self { cpu: Cpu::running(), accept: (!accept.is_empty()).then(|| accept.to_vec()), caller }
+        Self { cpu: Cpu::running(), accept: (!accept.is_empty()).then(|| accept.to_vec()), release: None, caller }
     }
 }
 

@@ -1,13 +1,15 @@
 //! Where an object is looked for by its name: the rules of each run-time linker.
 
+mod freebsd;
 pub(crate) mod glibc;
+mod musl;
 
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
 use crate::closure::{How, Loader, Refused};
 use crate::elf::{ElfError, Object};
-use crate::tree::{Kind, Resolved};
+use crate::tree::{Kind, ReadAt, Resolved};
 use crate::walk::{MAIN, Walk};
 
 /// A search path, split and expanded.
@@ -23,8 +25,19 @@ pub(crate) struct Directory {
     pub(crate) main_origin: bool,
 }
 
+impl Directory {
+    /// One without sub-directories.
+    pub(crate) fn plain(walk: &mut Walk<'_, '_>, path: PathBuf, main_origin: bool) -> Self {
+        let there = walk.finder.resolver.is_directory(&path);
+        let existing: Rc<[PathBuf]> = if there { Rc::new([path.clone()]) } else { Rc::new([]) };
+        Self { path, existing, main_origin }
+    }
+}
+
 /// What a search ends with.
 pub(crate) enum Found {
+    /// By the rules it is an object that is there already.
+    Loaded(usize),
     /// A file.
     At { path: PathBuf, resolved: Resolved, object: Rc<Object>, how: How, main_origin: bool },
     /// Nothing.
@@ -43,26 +56,30 @@ pub(crate) fn flavour(interpreter: &str, program: &Object) -> Loader {
 }
 
 /// The names of the objects that come before all libraries.
-pub(crate) fn preloads(walk: &mut Walk<'_, '_>, loader: Loader) -> Vec<String> {
-    match loader {
+pub(crate) fn preloads(walk: &mut Walk<'_, '_>) -> Vec<String> {
+    match walk.loader {
         Loader::Glibc => glibc::preloads(walk),
-        Loader::Musl | Loader::FreeBsd => Vec::new(),
+        Loader::Musl => musl::preloads(walk),
+        Loader::FreeBsd => freebsd::preloads(walk),
     }
 }
 
 /// A needed name with its tokens replaced; none where one of them has no value.
-pub(crate) fn expand(walk: &mut Walk<'_, '_>, loader: Loader, name: &str, by: usize) -> Option<String> {
-    match loader {
+pub(crate) fn expand(walk: &mut Walk<'_, '_>, name: &str, by: usize) -> Option<String> {
+    match walk.loader {
         Loader::Glibc => glibc::expand(walk, name, by).map(|expanded| expanded.text),
-        Loader::Musl | Loader::FreeBsd => Some(name.into()),
+        // It takes a needed name to the letter.
+        Loader::Musl => Some(name.into()),
+        Loader::FreeBsd => freebsd::expand(walk, name, by),
     }
 }
 
 /// Looks for an object that the one at `by` needs.
-pub(crate) fn find(walk: &mut Walk<'_, '_>, loader: Loader, name: &str, by: usize) -> Found {
-    match loader {
+pub(crate) fn find(walk: &mut Walk<'_, '_>, name: &str, by: usize) -> Found {
+    match walk.loader {
         Loader::Glibc => glibc::find(walk, name, by),
-        Loader::Musl | Loader::FreeBsd => Found::Not { searched: Vec::new(), refused: Vec::new() },
+        Loader::Musl => musl::find(walk, name, by),
+        Loader::FreeBsd => freebsd::find(walk, name, by),
     }
 }
 
@@ -73,9 +90,15 @@ pub(crate) struct Search {
     refused: Vec<Refused>,
     /// A file was met at which the loader gives up instead of looking further.
     stopped: bool,
+    /// The loader gives up at any file that it can't use.
+    strict: bool,
 }
 
 impl Search {
+    pub(crate) fn strict() -> Self {
+        Self { strict: true, ..Self::default() }
+    }
+
     /// Tries a name in directories, in order.
     pub(crate) fn directories(
         &mut self,
@@ -120,7 +143,7 @@ impl Search {
             }
         };
         self.refused.push(Refused { path, why });
-        self.stopped = stops;
+        self.stopped = stops || self.strict;
         None
     }
 
@@ -132,4 +155,25 @@ impl Search {
     pub(crate) fn nothing(self) -> Found {
         Found::Not { searched: self.searched, refused: self.refused }
     }
+}
+
+/// A larger interpreter is not searched; they have 0.2 to 0.8 MB.
+const INTERPRETER_MAX: u64 = 8 << 20;
+
+/// The search path that is compiled into an interpreter as one string, as `/lib:/usr/lib`.
+fn compiled_path(interpreter: &dyn ReadAt) -> Option<String> {
+    let bytes = whole(interpreter)?;
+    let strings = memchr::memmem::find_iter(&bytes, b"\0/lib").filter_map(|at| {
+        let text = bytes.get(at + 1..)?.split(|&byte| byte == 0).next()?;
+        std::str::from_utf8(text).ok()
+    });
+    let mut paths = strings.filter(|text| text.contains(':') && text.split(':').all(|part| part.starts_with('/')));
+    paths.next().map(Into::into)
+}
+
+fn whole(interpreter: &dyn ReadAt) -> Option<Vec<u8>> {
+    let len = Some(interpreter.len()).filter(|&len| len <= INTERPRETER_MAX)?;
+    let mut bytes = vec![0; usize::try_from(len).ok()?];
+    interpreter.read_exact_at(&mut bytes, 0).ok()?;
+    Some(bytes)
 }

@@ -26,8 +26,8 @@ pub(crate) struct Loaded {
     pub(crate) path: PathBuf,
     /// The same without links. For the program this is what /proc/self/exe says.
     pub(crate) resolved: Resolved,
-    /// Who asked for it first.
-    pub(crate) loader: Option<usize>,
+    /// Who asked for it first: `l_loader` in glibc.
+    pub(crate) by: Option<usize>,
     /// Its `DT_RPATH` and `DT_RUNPATH`, split when first needed.
     pub(crate) rpath: Option<Directories>,
     pub(crate) runpath: Option<Directories>,
@@ -38,6 +38,8 @@ pub(crate) struct Walk<'a, 't> {
     pub(crate) finder: &'a mut Finder<'t>,
     pub(crate) request: &'a Request,
     out: &'a mut Closure,
+    /// Whose rules hold.
+    pub(crate) loader: Loader,
     /// In the order of loading, the program first.
     pub(crate) loaded: Vec<Loaded>,
     /// `LD_LIBRARY_PATH`, split when first needed.
@@ -74,6 +76,7 @@ impl<'a, 't> Walk<'a, 't> {
             finder,
             request,
             out,
+            loader: Loader::Glibc,
             loaded: Vec::new(),
             library_path: None,
             by_name: HashMap::new(),
@@ -87,26 +90,29 @@ impl<'a, 't> Walk<'a, 't> {
 
     /// Adds all members; what is not found is put down as missing.
     pub(crate) fn run(mut self) {
-        let Some(loader) = self.interpreter() else { return };
-        self.out.loader = Some(loader);
+        if !self.interpreter() {
+            return;
+        }
+        self.out.loader = Some(self.loader);
         let program = &self.loaded[MAIN].object;
-        self.out.cache = (loader == Loader::Glibc).then(|| CacheMark {
+        self.out.cache = (self.loader == Loader::Glibc).then(|| CacheMark {
             flags: ld_so_cache::flags(program.machine, program.flags),
             big_endian: program.machine.big_endian,
         });
         self.queue.push(MAIN);
-        for name in search::preloads(&mut self, loader) {
-            let ask = Ask { by: MAIN, how: Some(How::Preload), optional: true };
-            if let Some(at) = self.ask(loader, &name, ask) {
-                self.enqueue(at, None);
+        for name in search::preloads(&mut self) {
+            // Only glibc goes on without one.
+            let ask = Ask { by: MAIN, how: Some(How::Preload), optional: self.loader == Loader::Glibc };
+            if let Some(at) = self.ask(&name, ask) {
+                self.enqueue(at);
             }
         }
         let mut done = 0;
         while let Some(&at) = self.queue.get(done) {
             done += 1;
-            self.needs_of(loader, at, &mut done);
+            self.needs_of(at, done);
         }
-        if loader == Loader::Glibc {
+        if self.loader == Loader::Glibc {
             self.implied(done);
         }
     }
@@ -117,24 +123,24 @@ impl<'a, 't> Walk<'a, 't> {
         at == MAIN && self.loaded[at].object.interpreter.is_some()
     }
 
-    /// Takes in the program's interpreter; none for a program that has none or whose interpreter is not there.
-    fn interpreter(&mut self) -> Option<Loader> {
+    /// Takes in the program's interpreter. Says no for a program that has none or whose interpreter is not there.
+    fn interpreter(&mut self) -> bool {
         let program = &self.loaded[MAIN];
         let name = match (&program.object.interpreter, &self.request.interpreter) {
             (Some(name), _) => name.clone(),
-            (None, Some(path)) if !program.object.needs.is_empty() => path.to_str()?.to_owned(),
-            _ => return None,
+            (None, Some(path)) if !program.object.needs.is_empty() => path.to_string_lossy().into_owned(),
+            _ => return false,
         };
         let (path, machine) = (self.request.cwd.join(&name), program.object.machine);
         let refused = match self.finder.resolver.resolve(&path) {
             Ok(resolved) => match self.finder.object(&resolved) {
                 Ok(object) if object.machine == machine && object.is_loadable() => {
-                    let loader = search::flavour(&name, &self.loaded[MAIN].object);
+                    self.loader = search::flavour(&name, &self.loaded[MAIN].object);
                     self.member(&path, &resolved, Role::Interpreter, How::Path, &name, Some(MAIN));
                     let at = self.add(object, path, resolved, None);
                     // A library may need the interpreter by the name it is called by.
                     self.by_name.entry(name).or_insert(at);
-                    return Some(loader);
+                    return true;
                 }
                 Ok(object) => vec![Refused { path: resolved.real, why: format!("it is made for {}", object.machine) }],
                 Err(error) => vec![Refused { path: resolved.real, why: error.to_string() }],
@@ -143,35 +149,52 @@ impl<'a, 't> Walk<'a, 't> {
         };
         let needed_by = self.loaded[MAIN].path.clone();
         self.out.missing.push(Missing { name, role: Role::Interpreter, needed_by, searched: vec![path], refused });
-        None
+        false
     }
 
     /// Asks for what the object at `at` needs.
-    fn needs_of(&mut self, loader: Loader, at: usize, done: &mut usize) {
+    fn needs_of(&mut self, at: usize, done: usize) {
         let object = Rc::clone(&self.loaded[at].object);
+        // glibc puts a filtee before the object that names it, so the filtees' needs are the next to be met.
+        let mut place = done;
         for need in &object.needs {
-            let ask = Ask { by: at, how: None, optional: need.kind == NeedKind::Auxiliary };
-            let Some(found) = self.ask(loader, &need.name, ask) else { continue };
-            match need.kind {
-                // glibc puts a filtee before the object that names it, so it is the next whose needs are met.
-                NeedKind::Auxiliary | NeedKind::Filter if loader == Loader::Glibc => self.enqueue(found, Some(*done)),
-                _ => self.enqueue(found, None),
+            if self.loader == Loader::Musl && need.kind != NeedKind::Needed {
+                continue;
+            }
+            let optional = match need.kind {
+                NeedKind::Needed => false,
+                NeedKind::Auxiliary => true,
+                // rtld looks for it when a symbol is wanted, and goes on without it.
+                NeedKind::Filter => self.loader == Loader::FreeBsd,
+            };
+            let ask = Ask { by: at, how: None, optional };
+            let Some(found) = self.ask(&need.name, ask) else { continue };
+            if self.loader == Loader::Glibc && need.kind != NeedKind::Needed {
+                match self.queue.iter().position(|&queued| queued == found) {
+                    Some(earlier) if earlier < place => continue,
+                    Some(later) => _ = self.queue.remove(later),
+                    None => {}
+                }
+                self.queue.insert(place, found);
+                place += 1;
+            } else {
+                self.enqueue(found);
             }
         }
     }
 
-    fn enqueue(&mut self, at: usize, place: Option<usize>) {
+    fn enqueue(&mut self, at: usize) {
         if !self.queue.contains(&at) {
-            self.queue.insert(place.unwrap_or(self.queue.len()), at);
+            self.queue.push(at);
         }
     }
 
     /// Finds one object: among those loaded, else in the tree.
-    fn ask(&mut self, loader: Loader, name: &str, ask: Ask) -> Option<usize> {
+    fn ask(&mut self, name: &str, ask: Ask) -> Option<usize> {
         let expanded;
         let name = if name.contains('$') {
             // A name that can't be expanded is looked for as it is, and so not found.
-            expanded = search::expand(self, loader, name, ask.by);
+            expanded = search::expand(self, name, ask.by);
             expanded.as_deref().unwrap_or(name)
         } else {
             name
@@ -180,7 +203,8 @@ impl<'a, 't> Walk<'a, 't> {
         if by_name.is_some() {
             return by_name;
         }
-        match search::find(self, loader, name, ask.by) {
+        match search::find(self, name, ask.by) {
+            Found::Loaded(at) => Some(at),
             Found::At { path, resolved, object, how, main_origin } => {
                 self.out.needs_proc |= main_origin;
                 self.member(&path, &resolved, Role::Library, ask.how.unwrap_or(how), name, Some(ask.by));
@@ -217,21 +241,22 @@ impl<'a, 't> Walk<'a, 't> {
             return;
         }
         let ask = Ask { by: libc, how: Some(How::Implied), optional: true };
-        let Some(found) = self.ask(Loader::Glibc, LIBGCC, ask) else { return };
-        self.enqueue(found, None);
+        let Some(found) = self.ask(LIBGCC, ask) else { return };
+        self.enqueue(found);
         while let Some(&at) = self.queue.get(done) {
             done += 1;
-            self.needs_of(Loader::Glibc, at, &mut done);
+            self.needs_of(at, done);
         }
     }
 
-    fn add(&mut self, object: Rc<Object>, path: PathBuf, resolved: Resolved, loader: Option<usize>) -> usize {
+    fn add(&mut self, object: Rc<Object>, path: PathBuf, resolved: Resolved, by: Option<usize>) -> usize {
         let at = self.loaded.len();
         self.by_id.insert(resolved.meta.id, at);
-        if let Some(soname) = &object.soname {
+        // musl knows an object by the name of its file alone.
+        if let Some(soname) = object.soname.as_ref().filter(|_| self.loader != Loader::Musl) {
             self.by_name.entry(soname.clone()).or_insert(at);
         }
-        self.loaded.push(Loaded { object, path, resolved, loader, rpath: None, runpath: None });
+        self.loaded.push(Loaded { object, path, resolved, by, rpath: None, runpath: None });
         at
     }
 

@@ -5,8 +5,6 @@
 use crate::machine::Machine;
 use crate::tree::ReadAt;
 
-/// A ld.so has 0.2 MB.
-const INTERPRETER_MAX: u64 = 8 << 20;
 const DIRECTORY_MAX: usize = 128;
 
 /// What an interpreter has in it.
@@ -21,12 +19,7 @@ pub(crate) struct BuiltIn {
 impl BuiltIn {
     /// Reads them from the interpreter; none where nothing in it looks like them.
     pub(crate) fn read(file: &dyn ReadAt) -> Option<Self> {
-        let len = file.len();
-        if len > INTERPRETER_MAX {
-            return None;
-        }
-        let mut bytes = vec![0; usize::try_from(len).ok()?];
-        file.read_exact_at(&mut bytes, 0).ok()?;
+        let bytes = super::super::whole(file)?;
         Self::search(&bytes)
     }
 

@@ -1,0 +1,100 @@
+//! musl: `load_library` in its `ldso/dynlink.c`.
+
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
+
+use super::{Directories, Directory, Found, Search};
+use crate::closure::How;
+use crate::hints::musl_path;
+use crate::tokens::{self, Token};
+use crate::walk::{INTERPRETER, MAIN, Walk};
+
+const SEPARATORS: [char; 2] = [':', '\n'];
+
+/// What libc.so, which is the interpreter, holds: a library of such a name is never looked for.
+const RESERVED: [&str; 7] = ["libc.", "libpthread.", "librt.", "libm.", "libdl.", "libutil.", "libxnet."];
+
+/// `LD_PRELOAD`.
+pub(super) fn preloads(walk: &Walk<'_, '_>) -> Vec<String> {
+    let variable = walk.request.env.get("LD_PRELOAD").map(String::as_str).unwrap_or_default();
+    let names = variable.split(|c: char| c.is_ascii_whitespace() || c == ':');
+    names.filter(|name| !name.is_empty()).map(Into::into).collect()
+}
+
+pub(super) fn find(walk: &mut Walk<'_, '_>, name: &str, by: usize) -> Found {
+    if RESERVED.iter().any(|reserved| name.starts_with(reserved)) {
+        return Found::Loaded(INTERPRETER);
+    }
+    // It takes the first file of the name, whatever is in it.
+    let mut search = Search::strict();
+    if name.contains('/') {
+        let path = walk.request.cwd.join(name);
+        search.asked(&path);
+        return search.file(walk, path, How::Path).unwrap_or_else(|| search.nothing());
+    }
+    by_name(walk, &mut search, name, by).unwrap_or_else(|| search.nothing())
+}
+
+fn by_name(walk: &mut Walk<'_, '_>, search: &mut Search, name: &str, by: usize) -> Option<Found> {
+    let directories = library_path(walk);
+    let found = search.directories(walk, &directories, name, How::LibraryPath);
+    if found.is_some() {
+        return found;
+    }
+    // Both kinds of path go up the chain of loaders, RUNPATH in the place of RPATH where an object has both.
+    let mut next = Some(by);
+    while let Some(at) = next {
+        let how = if walk.loaded[at].object.runpath.is_some() { How::Runpath } else { How::Rpath };
+        let directories = rpath(walk, at);
+        let found = search.directories(walk, &directories, name, how);
+        if found.is_some() {
+            return found;
+        }
+        next = walk.loaded[at].by;
+    }
+    let interpreter = &walk.loaded[INTERPRETER];
+    let (path, resolved) = (interpreter.path.clone(), interpreter.resolved.clone());
+    let (text, how) = match musl_path::place(&path).and_then(|place| walk.finder.small_file(&place, musl_path::MAX)) {
+        Some(bytes) => (String::from_utf8_lossy(&bytes).into_owned(), How::Hints),
+        None => {
+            let built_in = walk.finder.open(&resolved).ok().and_then(|file| super::compiled_path(&*file));
+            (built_in.unwrap_or_else(|| "/lib:/usr/local/lib:/usr/lib".into()), How::Default)
+        }
+    };
+    let directories = split(walk, &text, false);
+    search.directories(walk, &directories, name, how)
+}
+
+fn library_path(walk: &mut Walk<'_, '_>) -> Directories {
+    if let Some(known) = &walk.library_path {
+        return Rc::clone(known);
+    }
+    let text = walk.request.env.get("LD_LIBRARY_PATH").cloned().unwrap_or_default();
+    let split = split(walk, &text, false);
+    walk.library_path = Some(Rc::clone(&split));
+    split
+}
+
+fn rpath(walk: &mut Walk<'_, '_>, at: usize) -> Directories {
+    let loaded = &walk.loaded[at];
+    if let Some(known) = &loaded.rpath {
+        return Rc::clone(known);
+    }
+    let text = loaded.object.runpath.clone().or_else(|| loaded.object.rpath.clone()).unwrap_or_default();
+    let path = if walk.is_executed(at) { &loaded.resolved.real } else { &loaded.path };
+    let origin = path.parent().and_then(Path::to_str).map(str::to_owned);
+    // It knows one token; another one spoils the whole path.
+    let expanded = tokens::expand(&text, &[Token { name: "ORIGIN", value: origin.as_deref() }]);
+    let split = match expanded.filter(|expanded| !expanded.text.contains('$')) {
+        Some(expanded) => split(walk, &expanded.text, expanded.origin && at == MAIN && walk.is_executed(at)),
+        None => Rc::new([]),
+    };
+    walk.loaded[at].rpath = Some(Rc::clone(&split));
+    split
+}
+
+fn split(walk: &mut Walk<'_, '_>, text: &str, main_origin: bool) -> Directories {
+    let elements = text.split(SEPARATORS).filter(|element| !element.is_empty());
+    let paths: Vec<PathBuf> = elements.map(|element| walk.request.cwd.join(element)).collect();
+    paths.into_iter().map(|path| Directory::plain(walk, path, main_origin)).collect()
+}
