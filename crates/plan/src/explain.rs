@@ -31,7 +31,7 @@ pub fn explain(plan: &Plan, path: &RootPath) -> Explanation {
                 return Explanation { inside: true, lines };
             }
             Found::Link { planned, at, to, rest } => {
-                lines.push(planned.map_or_else(|| format!("link  {at}  to {}", to.1), show::line));
+                lines.push(planned.map_or_else(|| format!("link {at} to {}", to.1), show::line));
                 match follow(&to, &rest) {
                     Some(next) => path = next,
                     None => break,

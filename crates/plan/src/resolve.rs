@@ -10,6 +10,7 @@ mod exec;
 mod freebsd;
 mod identity;
 mod inside;
+mod ld_elf_hints;
 mod ld_so_cache;
 pub(crate) mod limits;
 mod links;
@@ -69,6 +70,7 @@ pub fn resolve(name: &str, spec: &Spec, facts: &Facts) -> Result<Plan, Vec<Probl
     });
     etc::resolve(spec, facts, &who, network, &programs, &mut inside, &mut report);
     report.keep(programs.cache.put(&mut inside));
+    report.keep(programs.hints.put(&mut inside));
     report.keep(root(&mut inside, kind));
 
     let steps = inside.finish(facts, &mut report);

@@ -3,7 +3,7 @@
 use std::fmt::{self, Write as _};
 use std::time::Duration;
 
-use crate::facts::System;
+use crate::facts::{System, SystemKind};
 use crate::plan::{Exec, Network, Plan, Wait};
 use crate::resolve::limits::{Unit, unit};
 use crate::resolve::signals;
@@ -25,9 +25,11 @@ impl fmt::Display for Plan {
             System::FreeBsd { osreldate } => format!("FreeBSD {osreldate}"),
         };
         writeln!(f, "jail {} on {}", plain(&self.name), plain(&system))?;
-        steps(f, "on the host", &self.host)?;
-        steps(f, "inside", &self.inside)?;
-        run(f, &self.exec)?;
+        // On FreeBSD the jail's mounts are among the host's steps, but their places are inside.
+        let (inside, host): (Vec<_>, Vec<_>) = self.host.iter().partition(|planned| planned.step.at().is_some());
+        steps(f, "on the host", &host)?;
+        steps(f, "inside", &inside.into_iter().chain(&self.inside).collect::<Vec<_>>())?;
+        run(f, &self.exec, self.system.kind())?;
         self.end(f)?;
         if !self.notes.is_empty() {
             writeln!(f, "\nnotes")?;
@@ -64,14 +66,16 @@ fn field(f: &mut fmt::Formatter<'_>, name: &str, value: &str) -> fmt::Result {
     writeln!(f, "  {name:<12} {value}")
 }
 
-fn run(f: &mut fmt::Formatter<'_>, exec: &Exec) -> fmt::Result {
+fn run(f: &mut fmt::Formatter<'_>, exec: &Exec, kind: SystemKind) -> fmt::Result {
     writeln!(f, "\nrun")?;
     field(f, "program", &exec.program.to_string())?;
     field(f, "arguments", &words(&exec.argv))?;
     field(f, "user", &format!("uid {}", exec.ids.uid))?;
     let groups: Vec<_> = exec.ids.groups.iter().map(u32::to_string).collect();
     field(f, "group", &format!("gid {}, further groups {}", exec.ids.gid, listed(&groups)))?;
-    field(f, "capabilities", &format!("{}; no new privileges", listed(&exec.capabilities)))?;
+    if kind == SystemKind::Linux {
+        field(f, "capabilities", &format!("{}; no new privileges", listed(&exec.capabilities)))?;
+    }
     field(f, "umask", &format!("{:03o}", exec.umask))?;
     field(f, "directory", &exec.chdir.to_string())?;
     for (name, value) in &exec.env {
@@ -108,10 +112,10 @@ fn run(f: &mut fmt::Formatter<'_>, exec: &Exec) -> fmt::Result {
 #[must_use]
 pub fn line(planned: &Planned) -> String {
     let [verb, at, what] = columns(&planned.step);
-    [verb, at, what].iter().filter(|text| !text.is_empty()).cloned().collect::<Vec<_>>().join("  ")
+    [verb, at, what].iter().filter(|text| !text.is_empty()).cloned().collect::<Vec<_>>().join(" ")
 }
 
-fn steps(f: &mut fmt::Formatter<'_>, title: &str, steps: &[Planned]) -> fmt::Result {
+fn steps(f: &mut fmt::Formatter<'_>, title: &str, steps: &[&Planned]) -> fmt::Result {
     if steps.is_empty() {
         return Ok(());
     }

@@ -438,7 +438,7 @@ mod targets {
             world.problem(&nested("/srv/a", "/srv/site/none")),
             (
                 "/srv/site/none has no mount point ([[mount]] source = \"/srv/a\", target = \"/srv/site/none\"): /srv/site is \
-                 the host's directory, and there is no directory /srv/site/none in it"
+                 the host's /srv/site, and there is no directory /srv/site/none"
                     .into(),
                 "make it on the host: mkdir -p /srv/site/none".into()
             )

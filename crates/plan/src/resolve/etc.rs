@@ -34,7 +34,7 @@ pub(super) fn resolve(
         None => {
             let mut words: Vec<_> = Usual::ALL.into_iter().filter(|usual| usual.by_default(network)).collect();
             words.retain(|usual| *usual != Usual::Ca || programs.tls.is_some());
-            (words, "usual".to_string())
+            (words, "usual in /etc".to_string())
         }
     };
     for usual in words {

@@ -70,7 +70,8 @@ pub(super) fn confine(
     set("allow.noset_hostname", "");
     set("children.max", "0");
     set("enforce_statfs", "2");
-    set("name", name);
+    // A dot would name a child of another jail.
+    set("name", &name.replace('.', "_"));
     for sysv in ["sysvmsg", "sysvsem", "sysvshm"] {
         set(sysv, "new");
     }

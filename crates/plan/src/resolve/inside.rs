@@ -174,6 +174,14 @@ impl Node {
         }
     }
 
+    /// What of the host is mounted here.
+    pub(super) fn source(&self) -> Option<&Source> {
+        match self {
+            Self::Bind { source, .. } => Some(source),
+            _ => None,
+        }
+    }
+
     pub(super) fn step(&self, at: RootPath) -> Step {
         match self.clone() {
             Self::Dir => Step::MakeDir { at, mode: 0o755, uid: 0, gid: 0 },

@@ -4,6 +4,7 @@ use thinjail_closure::closure::{Closure, How, Member, Missing, Role};
 use thinjail_closure::tree::Kind;
 
 use super::inside::{Entry, Inside, Node, Origin};
+use super::ld_elf_hints::Hints;
 use super::ld_so_cache::Cache;
 use super::links;
 use super::problem::{Class, Problem, Report};
@@ -22,6 +23,8 @@ pub(super) struct Programs {
     pub(super) tls: Option<String>,
     /// What their loader is told of where their libraries are.
     pub(super) cache: Cache,
+    /// The same for FreeBSD's.
+    pub(super) hints: Hints,
 }
 
 /// Sonames, up to the first `.so`, of what speaks TLS.
@@ -52,6 +55,7 @@ pub(super) fn resolve(
         }
         programs.learn(written, closure);
         programs.cache.learn(written, closure, report);
+        programs.hints.learn(closure);
         if Some(written) == main {
             programs.main = closure.members.first().and_then(program_path);
         }

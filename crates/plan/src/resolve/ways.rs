@@ -202,6 +202,9 @@ fn mount_point(
         }
         Some((_, kind)) if (kind == Kind::Directory) == needs_dir => Ok(Within::Mounted),
         Some(_) => Err(problem(format!("{expected} is there, but is no {what}")).help("give it another target")),
-        None => Err(problem(format!("{dir} is the host's directory, and there is no {what} {expected} in it"))),
+        None => {
+            let source = host.node.source().map_or(dir.as_str(), |source| source.path.as_str());
+            Err(problem(format!("{dir} is the host's {source}, and there is no {what} {expected}")))
+        }
     }
 }

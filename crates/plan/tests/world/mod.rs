@@ -161,6 +161,8 @@ impl World {
             members.push(self.member(interpreter, Role::Interpreter, How::Path, interpreter, Some(path)));
         }
         for (soname, at) in libraries {
+            let built_in = at.starts_with("/lib/") || at.starts_with("/usr/lib/");
+            let how = if how == How::Hints && built_in { How::Default } else { how };
             members.push(self.member(at, Role::Library, how, soname, Some(path)));
         }
         let loader = (!libraries.is_empty()).then_some(loader);
@@ -231,7 +233,8 @@ impl World {
 
     fn meta(&self, path: &str) -> Meta {
         let path = if path.is_empty() { "/" } else { path };
-        let ino = self.nodes.keys().position(|key| key == path).unwrap() as u64 + 2;
+        // The same file has the same number, whatever is added later.
+        let ino = path.bytes().fold(7, |sum: u64, byte| (sum * 31 + u64::from(byte)) % 1_000_003);
         let node = &self.nodes[path];
         Meta {
             id: FileId { dev: 1, ino },
