@@ -174,7 +174,7 @@ impl Thinjail {
     }
 }
 
-/// A `thinjail` that runs; killed, and its jail with it, when the test lets go of it.
+/// A `thinjail` that runs; stopped, or else killed, when the test lets go of it.
 #[derive(Debug)]
 pub struct Running {
     child: Child,
@@ -316,8 +316,14 @@ impl Running {
 impl Drop for Running {
     fn drop(&mut self) {
         if self.ended().is_none() {
-            let _ = self.child.kill();
-            let _ = self.child.wait();
+            // Asked first: a test that fails shall leave no pidfile to the next one.
+            if let Some(pid) = Pid::from_raw(self.pid()) {
+                let _ = kill_process(pid, Signal::TERM);
+            }
+            if wait::poll(Duration::from_secs(2), || self.ended()).is_none() {
+                let _ = self.child.kill();
+                let _ = self.child.wait();
+            }
         }
     }
 }

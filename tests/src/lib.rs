@@ -15,6 +15,7 @@ pub mod probe;
 pub mod probe;
 pub mod process;
 pub mod profiles;
+pub mod restore;
 pub mod skip;
 pub mod temp;
 pub mod wait;

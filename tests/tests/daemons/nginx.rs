@@ -9,10 +9,11 @@ use thinjail_tests::client::{ask, listens, port_free};
 use thinjail_tests::host::{Snapshot, alone};
 use thinjail_tests::jail::{Running, send, thinjail};
 use thinjail_tests::process::Process;
+use thinjail_tests::restore::copy_as_it_is;
 use thinjail_tests::temp::TempDir;
 use thinjail_tests::{need, profiles, skip, wait};
 
-use super::{pid_in, preserve, uid_of};
+use super::{pid_in, uid_of};
 
 const PIDFILE: &str = "/run/nginx.pid";
 const ACCESS_LOG: &str = "/var/log/nginx/access.log";
@@ -85,7 +86,7 @@ fn nginx_picks_up_a_changed_configuration_after_hup() {
     let before = Snapshot::take(&trees());
     let temp = TempDir::new();
     let etc = temp.path().join("etc-nginx");
-    preserve(Path::new("/etc/nginx"), &etc);
+    copy_as_it_is(Path::new("/etc/nginx"), &etc);
     let mount = format!("\n[[linux.mount]]\nsource = {:?}\ntarget = \"/etc/nginx\"\n", etc.display());
     let profile = profiles::replaced(profiles::NGINX, "\"/etc/nginx\", ", "") + &mount;
     let profiles = temp.profile("nginx", &profile);

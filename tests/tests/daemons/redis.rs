@@ -6,9 +6,10 @@ use thinjail_tests::client::{ask, listens, port_free};
 use thinjail_tests::host::{Snapshot, alone};
 use thinjail_tests::jail::{Running, thinjail};
 use thinjail_tests::process::Process;
+use thinjail_tests::restore::Restored;
 use thinjail_tests::{need, profiles, skip};
 
-use super::{Restored, pid_in, uid_of};
+use super::{pid_in, uid_of};
 
 const PIDFILE: &str = "/run/redis-server.pid";
 

@@ -1,0 +1,46 @@
+//! Files of the host that a daemon under test is going to change: as they were again afterwards.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// One file, as it was again when the test lets go of it.
+#[derive(Debug)]
+pub struct Restored {
+    path: PathBuf,
+    copy: Option<PathBuf>,
+}
+
+impl Restored {
+    /// Keeps a copy; if there is no such file, there will be none.
+    #[must_use]
+    pub fn new(path: &str) -> Self {
+        let path = PathBuf::from(path);
+        let copy = path.exists().then(|| {
+            // Beside it, so that one rename brings it back with its owner, mode and times.
+            let copy = path.with_extension("before-test-of-thinjail");
+            copy_as_it_is(&path, &copy);
+            copy
+        });
+        Self { path, copy }
+    }
+}
+
+impl Drop for Restored {
+    fn drop(&mut self) {
+        let _ = match &self.copy {
+            Some(copy) => fs::rename(copy, &self.path),
+            None => fs::remove_file(&self.path),
+        };
+    }
+}
+
+/// Copies a file or a tree with owners, modes, times and links.
+///
+/// # Panics
+///
+/// If that fails.
+pub fn copy_as_it_is(from: &Path, to: &Path) {
+    let copied = Command::new("cp").arg("-a").args([from, to]).status();
+    assert!(copied.as_ref().is_ok_and(|status| status.success()), "cp -a {} {}", from.display(), to.display());
+}
