@@ -6,6 +6,7 @@
 use std::fs::File;
 use std::io::{self, Read as _, Write as _};
 use std::os::fd::{AsFd, OwnedFd};
+use std::time::Duration;
 
 use rustix::fs::{self, AtFlags, FileType, FlockOperation, Mode, OFlags};
 use rustix::io::Errno;
@@ -29,7 +30,7 @@ const READ: OFlags = OFlags::RDONLY.union(OFlags::NOFOLLOW).union(OFlags::NONBLO
 const NEW: OFlags =
     OFlags::WRONLY.union(OFlags::CREATE).union(OFlags::EXCL).union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
 
-/// How often a file that others make and remove at the same moment is tried for.
+/// How often a file that others make, remove or lock at the same moment is tried for.
 const TRIES: u32 = 100;
 
 /// Refuses where another jail holds it. Touches nothing.
@@ -73,6 +74,20 @@ fn lock_found(path: &HostPath, found: &File) -> Result<(), RunError> {
     }
 }
 
+/// Locks a file that was just made. Another start may be looking at it, and does so for a moment only.
+fn lock_new(new: &File) -> Result<(), Errno> {
+    let mut tries = 0;
+    loop {
+        match fs::flock(new, FlockOperation::NonBlockingLockExclusive) {
+            Err(Errno::WOULDBLOCK) if tries < TRIES => {
+                tries += 1;
+                std::thread::sleep(Duration::from_millis(1));
+            }
+            other => return other,
+        }
+    }
+}
+
 /// Whether `file` is what stands at that name.
 fn stands_at<Fd: AsFd>(directory: &OwnedFd, name: &str, file: Fd) -> Result<bool, Errno> {
     let ours = fs::fstat(file)?;
@@ -84,22 +99,26 @@ fn stands_at<Fd: AsFd>(directory: &OwnedFd, name: &str, file: Fd) -> Result<bool
 }
 
 impl Pidfile {
-    /// Makes it, in place of a stale one, and locks it. A file that was there is never written to, whatever it is a link of;
+    /// Makes it with mode 0644 (the umask is 0 while a plan is carried out), in place of a stale one, and locks it. A file that was there is never written to, whatever it is a link of;
     /// it is removed under its own lock, so that no two starts take turns with the same name.
     pub(crate) fn claim(path: &HostPath) -> Result<Self, RunError> {
         let (Some(parent), Some(name)) = (path.parent(), path.name()) else {
             return Err(failed(path, io::ErrorKind::InvalidInput));
         };
-        let directory = fs::open(parent.as_str(), LOOK, Mode::empty()).map_err(|cause| failed(path, cause))?;
+        let mut directory = fs::open(parent.as_str(), LOOK, Mode::empty()).map_err(|cause| failed(path, cause))?;
         for _ in 0..TRIES {
             match fs::openat(&directory, name, NEW, Mode::from_bits_truncate(0o644)) {
                 Ok(new) => {
-                    let file = File::from(new);
-                    lock_found(path, &file)?;
-                    // Between making and locking it, another start may have taken it for a stale one.
-                    if stands_at(&directory, name, &file).map_err(|cause| failed(path, cause))? {
-                        fs::fchmod(&file, Mode::from_bits_truncate(0o644)).map_err(|cause| failed(path, cause))?;
-                        return Ok(Self { directory, name: name.to_owned(), path: path.clone(), file });
+                    let claimed = Self { directory, name: name.to_owned(), path: path.clone(), file: File::from(new) };
+                    let ours = lock_new(&claimed.file).and_then(|()| claimed.stands());
+                    match ours {
+                        Ok(true) => return Ok(claimed),
+                        // Before it was locked another start has taken it for a stale one.
+                        Ok(false) => directory = claimed.directory,
+                        Err(cause) => {
+                            let _ = claimed.remove();
+                            return Err(failed(path, cause));
+                        }
                     }
                 }
                 Err(Errno::EXIST) => Self::remove_stale(path, &directory, name)?,
@@ -127,9 +146,14 @@ impl Pidfile {
         self.file.write_all(format!("{pid}\n").as_bytes()).map_err(|cause| failed(&self.path, cause))
     }
 
-    /// Removes it, if the file of that name is still ours.
+    /// Whether the file of that name is still ours.
+    fn stands(&self) -> Result<bool, Errno> {
+        stands_at(&self.directory, &self.name, &self.file)
+    }
+
+    /// Removes it, if it still is what stands there.
     pub(crate) fn remove(self) -> io::Result<()> {
-        if stands_at(&self.directory, &self.name, &self.file)? {
+        if self.stands()? {
             fs::unlinkat(&self.directory, &self.name, AtFlags::empty())?;
         }
         Ok(())

@@ -48,6 +48,12 @@ fn identity<Fd: AsFd>(dir: Fd, name: &str) -> io::Result<Identity> {
     Ok(Identity { device: (stat.stx_dev_major, stat.stx_dev_minor), inode: stat.stx_ino, mount: stat.stx_mnt_id })
 }
 
+/// Gives a new directory its owner and its mode.
+fn hand_over(fd: &OwnedFd, mode: u32, uid: u32, gid: u32) -> rustix::io::Result<()> {
+    fs::fchown(fd, Some(Uid::from_raw(uid)), Some(Gid::from_raw(gid)))?;
+    fs::fchmod(fd, Mode::from_bits_truncate(mode))
+}
+
 /// Whether this is the directory that was just made, and not one that the owner of its parent has put in its place: there
 /// is no call that makes a directory and opens it at once, and what is opened here gets another owner. It is ours, empty, has
 /// the mode we gave it, and was born after we began, where the file system remembers that.
@@ -114,16 +120,20 @@ impl Os for Host {
             }
         }
         let done = opened.and_then(|fd| {
-            if new {
-                if !is_just_made(&fd, begin)? {
-                    return Err(io::Error::other("another directory was put in its place while it was made"));
-                }
-                fs::fchown(&fd, Some(Uid::from_raw(*uid)), Some(Gid::from_raw(*gid)))?;
-                fs::fchmod(&fd, Mode::from_bits_truncate(*mode))?;
-                let identity = identity(&fd, "")?;
-                return Ok(HostDir { path: path.clone(), fd, made: Some(Made { parent, identity, keep: *keep }) });
+            if !new {
+                return Ok(HostDir { path: path.clone(), fd, made: None });
             }
-            Ok(HostDir { path: path.clone(), fd, made: None })
+            if !is_just_made(&fd, begin)? {
+                return Err(io::Error::other("another directory was put in its place while it was made"));
+            }
+            let identity = identity(&fd, "")?;
+            let made = HostDir { path: path.clone(), fd, made: Some(Made { parent, identity, keep: *keep }) };
+            if let Err(error) = hand_over(&made.fd, *mode, *uid, *gid) {
+                // The first error is the one to tell; a directory that stays is empty and root's.
+                let _ = self.undo(&made, true);
+                return Err(error.into());
+            }
+            Ok(made)
         });
         done.map_err(failed)
     }
