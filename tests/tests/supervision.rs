@@ -40,8 +40,8 @@ const STUBBORN: &str = r#"$| = 1; $SIG{TERM} = "IGNORE"; print "ready\n"; sleep 
 
 #[test]
 fn each_signal_is_forwarded_exactly_once() {
-    need!(skip::namespaces());
     let _alone = alone();
+    need!(skip::namespaces());
     let mut running = perl(&["--env", "LAST=TERM"], COUNTER).spawn();
     running.wait_for_stdout("ready\n");
     let signals = [
@@ -69,8 +69,8 @@ fn each_signal_is_forwarded_exactly_once() {
 
 #[test]
 fn ctrl_c_of_a_real_terminal_reaches_the_program_once() {
-    need!(skip::namespaces());
     let _alone = alone();
+    need!(skip::namespaces());
     for flags in [&["--env", "LAST=TERM"][..], &["--env", "LAST=TERM", "--tty"]] {
         let mut terminal = Terminal::new(perl_args(flags, COUNTER));
         terminal.wait_for("ready");
@@ -87,8 +87,8 @@ fn ctrl_c_of_a_real_terminal_reaches_the_program_once() {
 
 #[test]
 fn a_resized_window_reaches_a_program_that_has_the_terminal_and_no_daemon() {
-    need!(skip::namespaces());
     let _alone = alone();
+    need!(skip::namespaces());
     let mut terminal = Terminal::new(perl_args(&["--env", "LAST=TERM", "--tty"], COUNTER));
     terminal.wait_for("ready");
     terminal.resize(91);
@@ -107,8 +107,8 @@ fn a_resized_window_reaches_a_program_that_has_the_terminal_and_no_daemon() {
 
 #[test]
 fn a_daemon_has_a_session_of_its_own_and_a_program_with_tty_keeps_the_caller_s() {
-    need!(skip::namespaces());
     let _alone = alone();
+    need!(skip::namespaces());
     // The first number behind the name in stat(5) of /proc is the state, the fourth the session.
     let script = r#"open S, "/proc/self/stat"; $_ = <S>; s/.*\) //; print "pid=$$ session=", (split)[3], "\n""#;
     let mut terminal = Terminal::new(perl_args(&[], script));
@@ -122,8 +122,8 @@ fn a_daemon_has_a_session_of_its_own_and_a_program_with_tty_keeps_the_caller_s()
 
 #[test]
 fn term_becomes_the_stop_signal() {
-    need!(skip::namespaces());
     let _alone = alone();
+    need!(skip::namespaces());
     let mut running = perl(&["--stop-signal", "QUIT", "--env", "LAST=QUIT"], COUNTER).spawn();
     running.wait_for_stdout("ready\n");
     let finished = running.stop();
@@ -133,8 +133,8 @@ fn term_becomes_the_stop_signal() {
 
 #[test]
 fn what_ignores_the_stop_signal_is_killed_after_the_timeout_and_not_before() {
-    need!(skip::namespaces());
     let _alone = alone();
+    need!(skip::namespaces());
     let mut running = perl(&["--stop-timeout", "1s"], STUBBORN).spawn();
     running.wait_for_stdout("ready\n");
     let asked = Instant::now();
@@ -146,8 +146,8 @@ fn what_ignores_the_stop_signal_is_killed_after_the_timeout_and_not_before() {
 
 #[test]
 fn the_exit_status_is_the_program_s() {
-    need!(skip::namespaces());
     let _alone = alone();
+    need!(skip::namespaces());
     for status in [0, 1, 3, 125, 255] {
         let finished = perl(&[], &format!("exit {status}")).run();
         finished.expect_code(status);
@@ -157,8 +157,8 @@ fn the_exit_status_is_the_program_s() {
 
 #[test]
 fn death_by_a_signal_is_said_as_jail_says_it() {
-    need!(skip::namespaces());
     let _alone = alone();
+    need!(skip::namespaces());
     for (name, number) in [("KILL", 9), ("SEGV", 11), ("TERM", 15), ("USR1", 10)] {
         let finished = perl(&["--limits", "coredumpsize=0"], &format!("kill '{name}', $$; sleep 60")).run();
         finished.expect_code(128 + number).expect_stderr(&[&format!("{PERL}: exited on signal {number}")]);
@@ -167,8 +167,8 @@ fn death_by_a_signal_is_said_as_jail_says_it() {
 
 #[test]
 fn orphans_are_reaped() {
-    need!(skip::namespaces());
     let _alone = alone();
+    need!(skip::namespaces());
     let script = r#"
         $| = 1;
         for (1 .. 40) { if (!fork) { fork and exit; select undef, undef, undef, 0.01; exit } }
@@ -189,8 +189,8 @@ fn orphans_are_reaped() {
 
 #[test]
 fn with_wait_main_what_is_left_is_killed() {
-    need!(skip::namespaces());
     let _alone = alone();
+    need!(skip::namespaces());
     let before = Snapshot::take(&[]);
     let script = r#"$SIG{TERM} = $SIG{HUP} = "IGNORE"; if (!fork) { close STDOUT; sleep 60 while 1 } exit 5"#;
     let asked = Instant::now();
@@ -201,8 +201,8 @@ fn with_wait_main_what_is_left_is_killed() {
 
 #[test]
 fn with_wait_all_the_last_process_ends_the_jail() {
-    need!(skip::namespaces());
     let _alone = alone();
+    need!(skip::namespaces());
     let script = r#"
         $| = 1;
         if (!fork) { $SIG{USR1} = sub { print "the last one ends\n"; exit 9 }; print "ready\n"; sleep 60 while 1 }
@@ -221,8 +221,8 @@ fn with_wait_all_the_last_process_ends_the_jail() {
 
 #[test]
 fn with_wait_all_a_stop_reaches_those_who_are_left() {
-    need!(skip::namespaces());
     let _alone = alone();
+    need!(skip::namespaces());
     let script = format!("fork and exit 5; {COUNTER}");
     let mut running = perl(&["--wait", "all", "--env", "LAST=TERM"], &script).spawn();
     running.wait_for_stdout("ready\n");
@@ -239,8 +239,8 @@ fn with_wait_all_a_stop_reaches_those_who_are_left() {
 
 #[test]
 fn only_the_named_descriptors_are_open() {
-    need!(skip::namespaces());
     let _alone = alone();
+    need!(skip::namespaces());
     let dir = TempDir::new();
     dir.file("seven", "what is behind seven");
     let open = format!("exec 5<{0} 7<{0} 9<{0}; exec \"$@\"", dir.at("seven"));
@@ -260,8 +260,8 @@ fn only_the_named_descriptors_are_open() {
 
 #[test]
 fn a_descriptor_that_is_not_open_or_leads_out_is_refused() {
-    need!(skip::namespaces());
     let _alone = alone();
+    need!(skip::namespaces());
     // Every number that could be one of our own, which nobody but us has opened.
     for number in 3..=9 {
         let flag = number.to_string();
@@ -280,8 +280,8 @@ fn a_descriptor_that_is_not_open_or_leads_out_is_refused() {
 
 #[test]
 fn big_data_goes_through_the_standard_streams_unchanged() {
-    need!(skip::namespaces());
     let _alone = alone();
+    need!(skip::namespaces());
     let mut data = Vec::with_capacity(24 << 20);
     let mut state = 1u64;
     while data.len() < 24 << 20 {
@@ -310,8 +310,8 @@ fn big_data_goes_through_the_standard_streams_unchanged() {
 
 #[test]
 fn what_the_caller_ignores_or_blocks_is_default_inside() {
-    need!(skip::namespaces());
     let _alone = alone();
+    need!(skip::namespaces());
     // Perl itself ignores SIGFPE.
     let script =
         "while read name value; do case $name in Sig[BI]*) echo $name $value; esac; done </proc/self/status; exit 3";
@@ -333,8 +333,8 @@ fn what_the_caller_ignores_or_blocks_is_default_inside() {
 
 #[test]
 fn nothing_of_the_caller_s_environment_is_inside() {
-    need!(skip::namespaces());
     let _alone = alone();
+    need!(skip::namespaces());
     let script = r#"print map { "$_=$ENV{$_}\n" } sort keys %ENV"#;
     let flags = ["--env", "A=b=c", "--env", "EMPTY="];
     let mut jail = perl(&flags, script);
@@ -348,8 +348,8 @@ fn nothing_of_the_caller_s_environment_is_inside() {
 
 #[test]
 fn umask_directory_limits_and_host_name_are_as_written() {
-    need!(skip::namespaces());
     let _alone = alone();
+    need!(skip::namespaces());
     let dir = TempDir::new();
     let script = r#"
         printf "%03o\n", umask;
@@ -401,8 +401,8 @@ fn with_pidfile(path: &str) -> Running {
 
 #[test]
 fn the_pidfile_holds_the_host_s_pid_and_goes_with_the_jail() {
-    need!(skip::namespaces());
     let _alone = alone();
+    need!(skip::namespaces());
     let dir = TempDir::new();
     let path = dir.at("x.pid");
     let running = with_pidfile(&path);
@@ -417,8 +417,8 @@ fn the_pidfile_holds_the_host_s_pid_and_goes_with_the_jail() {
 
 #[test]
 fn a_second_start_with_the_same_pidfile_is_refused_while_the_first_lives() {
-    need!(skip::namespaces());
     let _alone = alone();
+    need!(skip::namespaces());
     let dir = TempDir::new();
     let path = dir.at("x.pid");
     let first = with_pidfile(&path);
@@ -435,8 +435,8 @@ fn a_second_start_with_the_same_pidfile_is_refused_while_the_first_lives() {
 
 #[test]
 fn of_many_starts_at_once_with_one_pidfile_never_two_run() {
-    need!(skip::namespaces());
     let _alone = alone();
+    need!(skip::namespaces());
     let dir = TempDir::new();
     let (path, data) = (dir.at("x.pid"), dir.dir("data"));
     rustix::fs::chown(&data, Some(rustix::fs::Uid::from_raw(65534)), Some(rustix::fs::Gid::from_raw(65534))).unwrap();
@@ -461,8 +461,8 @@ fn of_many_starts_at_once_with_one_pidfile_never_two_run() {
 
 #[test]
 fn a_stale_pidfile_is_replaced() {
-    need!(skip::namespaces());
     let _alone = alone();
+    need!(skip::namespaces());
     let dir = TempDir::new();
     let path = dir.at("x.pid");
     // Of a process that lives: only the lock counts.
@@ -481,8 +481,8 @@ fn a_stale_pidfile_is_replaced() {
 
 #[test]
 fn a_link_that_stands_at_the_pidfile_s_path_is_not_followed() {
-    need!(skip::namespaces());
     let _alone = alone();
+    need!(skip::namespaces());
     let dir = TempDir::new();
     dir.file("secret", "untouched");
     symlink(dir.at("secret"), dir.at("x.pid")).unwrap();
@@ -517,8 +517,8 @@ fn all_gone(processes: &[Process]) {
 
 #[test]
 fn death_of_the_supervisor_ends_the_jail() {
-    need!(skip::namespaces());
     let _alone = alone();
+    need!(skip::namespaces());
     for wait in ["main", "all"] {
         let before = Snapshot::take(&[]);
         let (running, inside) = family(&["--wait", wait]);
@@ -531,8 +531,8 @@ fn death_of_the_supervisor_ends_the_jail() {
 
 #[test]
 fn death_of_init_ends_the_supervisor_which_says_so() {
-    need!(skip::namespaces());
     let _alone = alone();
+    need!(skip::namespaces());
     for wait in ["main", "all"] {
         let before = Snapshot::take(&[]);
         let (running, inside) = family(&["--wait", wait]);
@@ -545,8 +545,8 @@ fn death_of_init_ends_the_supervisor_which_says_so() {
 
 #[test]
 fn death_of_the_main_process_ends_the_jail() {
-    need!(skip::namespaces());
     let _alone = alone();
+    need!(skip::namespaces());
     let before = Snapshot::take(&[]);
     let (running, inside) = family(&[]);
     send(inside[1].pid, Signal::KILL);
@@ -557,8 +557,8 @@ fn death_of_the_main_process_ends_the_jail() {
 
 #[test]
 fn nothing_inside_can_end_or_stop_init() {
-    need!(skip::namespaces());
     let _alone = alone();
+    need!(skip::namespaces());
     let script = r#"
         $| = 1;
         for my $name (qw(KILL STOP TERM HUP INT CHLD SEGV)) { kill $name, 1; kill $name, -1 if $name =~ /HUP|INT/ }
