@@ -9,7 +9,7 @@ use std::process::Command;
 
 use crate::command;
 use crate::error::{Error, Result};
-use crate::test::{self, Built};
+use crate::programs::{self, BUILD_ALL, Program};
 use crate::totals::Totals;
 use crate::workspace::Workspace;
 use toolchain::Toolchain;
@@ -32,7 +32,7 @@ pub(crate) fn freebsd(workspace: &Workspace, words: &[&str]) -> Result<bool> {
 pub(crate) fn check(workspace: &Workspace) -> Result<bool> {
     let toolchain = Toolchain::ready(workspace)?;
     let lint = if toolchain.has_clippy() { "clippy" } else { "check" };
-    let mut words = vec![lint, "--workspace", "--all-targets"];
+    let mut words = vec![lint, "--workspace", "--all-targets", "--locked"];
     if lint == "clippy" {
         words.extend(["--", "-D", "warnings"]);
     }
@@ -64,11 +64,10 @@ fn run(workspace: &Workspace, runner: &str) -> Result<bool> {
 
 /// The same pack and script, with programs for this system and on it: shows that they are complete.
 pub(crate) fn rehearse(workspace: &Workspace) -> Result<bool> {
-    let cargo = |words: &[&str]| workspace.cargo(words);
-    hand_over(workspace, "crates/xtask/runners/here", &link(&cargo)?)
+    hand_over(workspace, "crates/xtask/runners/here", &programs::build(&mut workspace.cargo(BUILD_ALL))?)
 }
 
-fn hand_over(workspace: &Workspace, runner: &str, built: &[Built]) -> Result<bool> {
+fn hand_over(workspace: &Workspace, runner: &str, built: &[Program]) -> Result<bool> {
     let dir = pack::pack(workspace, built)?;
     let mut totals = Totals::default();
     let mut runner = Command::new(runner_path(workspace.root(), runner));
@@ -86,14 +85,7 @@ fn runner_path(root: &Path, runner: &str) -> PathBuf {
     if runner.contains('/') { root.join(runner) } else { PathBuf::from(runner) }
 }
 
-fn programs(workspace: &Workspace) -> Result<Vec<Built>> {
-    let toolchain = Toolchain::ready(workspace)?;
-    link(&|words: &[&str]| toolchain.cargo(workspace, words))
-}
-
-/// The binary first, then the test programs of all rooms.
-fn link(cargo: &dyn Fn(&[&str]) -> Command) -> Result<Vec<Built>> {
-    let mut built = test::build(&mut cargo(&["build", "-p", "thinjail"]))?;
-    built.extend(test::build(&mut cargo(&["test", "--no-run", "--workspace"]))?);
-    Ok(built)
+/// The binary and the test programs of all rooms.
+fn programs(workspace: &Workspace) -> Result<Vec<Program>> {
+    programs::build(&mut Toolchain::ready(workspace)?.cargo(workspace, BUILD_ALL))
 }

@@ -7,6 +7,7 @@ mod deny;
 mod error;
 mod freebsd;
 mod packages;
+mod programs;
 mod test;
 mod totals;
 mod vm;

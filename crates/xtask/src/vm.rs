@@ -10,7 +10,7 @@ use std::process::Command;
 
 use crate::command;
 use crate::error::{Context, Error, Result};
-use crate::test::build;
+use crate::programs::{BUILD_ALL, build};
 use crate::totals::Totals;
 use crate::workspace::Workspace;
 
@@ -143,7 +143,7 @@ pub(crate) fn test(workspace: &Workspace, no_skips: bool) -> Result<Totals> {
     }
     fs::create_dir_all(&dir).context(|| format!("make {}", dir.display()))?;
     let mut names = Vec::new();
-    for program in build(&mut workspace.cargo(&["test", "--no-run", "-p", "thinjail", "-p", "thinjail-tests"]))? {
+    for program in build(&mut workspace.cargo(BUILD_ALL))? {
         let name = program.name;
         if program.test && !TESTS.contains(&name.as_str()) {
             continue;

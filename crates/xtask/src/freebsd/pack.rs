@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use crate::error::{Context, Error, Result};
-use crate::test::Built;
+use crate::programs::Program;
 use crate::workspace::Workspace;
 
 /// The script in it that runs all.
@@ -19,7 +19,7 @@ const ROOMS: &[(&str, &str)] =
 const TREES: &[&str] = &["crates/closure", "crates/plan", "crates/jail", "crates/cli", "profiles", "man"];
 
 /// Lays it all out below target/ and gives the directory.
-pub(super) fn pack(workspace: &Workspace, built: &[Built]) -> Result<PathBuf> {
+pub(super) fn pack(workspace: &Workspace, built: &[Program]) -> Result<PathBuf> {
     let dir = workspace.dir("freebsd")?.join("pack");
     if dir.exists() {
         fs::remove_dir_all(&dir).context(|| format!("remove {}", dir.display()))?;
@@ -41,7 +41,7 @@ pub(super) fn pack(workspace: &Workspace, built: &[Built]) -> Result<PathBuf> {
 }
 
 /// Where a program goes; None for one that stays here.
-fn place(program: &Built) -> Option<PathBuf> {
+fn place(program: &Program) -> Option<PathBuf> {
     if !program.test {
         return (program.name == "thinjail").then(|| "thinjail".into());
     }
@@ -76,8 +76,9 @@ fn copy_tree(from: &Path, to: &Path) -> Result<()> {
 mod tests {
     use super::*;
 
-    fn built(package: &str, name: &str, test: bool) -> Built {
-        Built { package: package.into(), name: name.into(), path: format!("/x/{name}-01").into(), test }
+    fn built(package: &str, name: &str, test: bool) -> Program {
+        let path = format!("/x/{name}-01").into();
+        Program { package: package.into(), dir: "/clone".into(), name: name.into(), path, test }
     }
 
     #[test]

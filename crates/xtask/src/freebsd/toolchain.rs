@@ -51,7 +51,7 @@ impl Toolchain {
             cargo.env("RUSTDOC", bin.join("rustdoc"));
         }
         let bin = self.dir.join("bin");
-        cargo.args(["--locked", "--target", TARGET, "--target-dir"]).arg(&self.target).args(words.iter().skip(1));
+        cargo.args(["--target", TARGET, "--target-dir"]).arg(&self.target).args(words.iter().skip(1));
         cargo.env("CARGO_TARGET_X86_64_UNKNOWN_FREEBSD_LINKER", bin.join("freebsd-cc"));
         let sysroot = format!("--sysroot={}", self.dir.join("sysroot").display());
         cargo.env("CARGO_TARGET_X86_64_UNKNOWN_FREEBSD_RUSTFLAGS", sysroot);
