@@ -57,8 +57,8 @@ pub struct Request {
     pub env: BTreeMap<String, String>,
     /// The directory it is started in, for what is relative.
     pub cwd: PathBuf,
-    /// The interpreter for a file that names none but needs libraries: for a library itself. Without it such a file is a
-    /// program that brings its own loader, as a static one is.
+    /// The interpreter for a file that names none but needs libraries: for a library itself, which then needs no permission
+    /// to be executed. Without it such a file is a program that brings its own loader, as a static one is.
     pub interpreter: Option<PathBuf>,
 }
 
@@ -225,7 +225,7 @@ impl<'t> Finder<'t> {
                 Some(_) if depth > script::DEPTH_MAX => {
                     Err(Refusal::NotExecutable { path: next.path.clone(), why: NotExecutable::TooManyScripts })
                 }
-                _ => self.executable(&next.path),
+                _ => self.executable(&next.path, first && request.interpreter.is_some()),
             };
             let (resolved, executable) = match found {
                 Ok(found) => found,
@@ -321,12 +321,14 @@ impl<'t> Finder<'t> {
         Err(searched)
     }
 
-    /// What execve(2) would do with a file.
-    fn executable(&mut self, path: &Path) -> Result<(Resolved, Executable), Refusal> {
+    /// What execve(2) would do with a file. One that is only to be `loaded` needs no permission.
+    fn executable(&mut self, path: &Path, loaded: bool) -> Result<(Resolved, Executable), Refusal> {
         let resolved = self.resolver.resolve(path).map_err(Refusal::Unresolved)?;
         let refuse = |why| Refusal::NotExecutable { path: resolved.real.clone(), why };
         match resolved.meta.kind {
-            Kind::File if resolved.meta.mode & 0o111 == 0 => return Err(refuse(NotExecutable::NoPermission)),
+            Kind::File if !loaded && resolved.meta.mode & 0o111 == 0 => {
+                return Err(refuse(NotExecutable::NoPermission));
+            }
             Kind::File => {}
             Kind::Directory => return Err(refuse(NotExecutable::Directory)),
             _ => return Err(refuse(NotExecutable::NotRegular)),

@@ -1,8 +1,59 @@
 //! Which files does this program need to start?
 //!
-//! The *closure* of a program is the program itself, its *interpreter* (the run-time linker named by `PT_INTERP`), and
-//! every library that the interpreter would load before `main`, found by the interpreter's own rules: ld.so(8) for
-//! glibc, rtld(1) for FreeBSD. Nothing is ever executed, and files are read only through a [`tree::Tree`].
+//! This crate answers as the system's own run-time linker would, file for file, and executes nothing: ldd(1) asks the
+//! linker itself, and so runs what the file names as its linker. Files are read only through a [`tree::Tree`]: the host, a
+//! directory that stands for another host, the planned inside of a jail, or a tree in memory.
+//!
+//! # Words
+//!
+//! - **closure**: the program asked for, and all files that must be there before its `main` runs.
+//! - **interpreter**: the program that the kernel starts in a program's place and that loads the libraries, named by
+//!   `PT_INTERP`; also called run-time linker, or loader: ld.so(8), rtld(1). What a `#!` line names is here the
+//!   *interpreter of a script*.
+//! - **needed**: the names of libraries in an object's dynamic section, `DT_NEEDED`.
+//! - **soname**: what a library calls itself, `DT_SONAME`, and is needed by.
+//! - **rpath**, **runpath**: directories to search that an object brings along, `DT_RPATH` and `DT_RUNPATH`. Who else they
+//!   count for is different with each loader.
+//! - **origin**: the directory of an object, `$ORIGIN` in its paths.
+//! - **hints**: what the system says of its libraries: ld.so.cache, ld-elf.so.hints, musl's path file.
+//! - **member**: one path of the closure. Two members may be one file: a loader opens both paths before it sees that.
+//!
+//! # Example
+//!
+//! ```
+//! use thinjail_closure::closure::{Finder, Objects, Request, System};
+//! use thinjail_closure::tree::DirTree;
+//!
+//! let tree = DirTree::host()?;
+//! // One finder for many programs: what they share is read once.
+//! let mut finder = Finder::new(&tree, System::running(0), Objects::default());
+//! let closure = finder.find(&Request::new("env").path("/usr/bin:/bin"))?;
+//! for member in &closure.members {
+//!     println!("{} ({:?}, {:?})", member.path.display(), member.role, member.how);
+//! }
+//! for missing in &closure.missing {
+//!     println!("{} is missing, needed by {}", missing.name, missing.needed_by.display());
+//! }
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! # What is followed
+//!
+//! glibc: reuse by name, soname and inode; rpath up the chain of loaders, `LD_LIBRARY_PATH`, runpath, ld.so.cache with the
+//! processor's hwcaps, the directories compiled into the interpreter at hand; `LD_PRELOAD`, ld.so.preload, filters. musl and
+//! FreeBSD: the same by their own rules, but for libmap.conf. The sub-directories that glibc searched before 2.37 (`tls`,
+//! `haswell`) and `AT_SECURE` are not followed.
+//!
+//! # Where things are
+//!
+//! | module | its job |
+//! | --- | --- |
+//! | [`tree`] | what files are read through, and how a path is followed to its end |
+//! | [`closure`] | the question and the answer |
+//! | [`script`] | `#!` lines and env(1) |
+//! | [`elf`], [`machine`] | what a file says of itself |
+//! | [`tokens`] | `$ORIGIN` and its like |
+//! | [`hints`] | the system's files about libraries: read, and written for a jail |
 #![forbid(unsafe_code)]
 #![deny(clippy::disallowed_methods, clippy::disallowed_types)]
 

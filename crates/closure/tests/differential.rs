@@ -1,5 +1,4 @@
-//! The reference decides: for every ELF program of this machine our list is the one that its loader prints.
-#![cfg(target_os = "linux")]
+//! The reference decides: for every ELF program and library of this machine our list is the one that its loader prints.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::print_stderr)]
 
 use std::collections::BTreeSet;
@@ -7,9 +6,11 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use thinjail_closure::closure::{Closure, Finder, How, Loader, Objects, Request, Role, System};
+use thinjail_closure::closure::{Closure, FindError, Finder, How, NotExecutable, Objects, Request, Role, System};
 use thinjail_closure::elf::Object;
+use thinjail_closure::machine::Machine;
 use thinjail_closure::tree::{DirTree, Tree};
+use thinjail_tests::{need, skip};
 
 /// Device and inode, and the path for the message.
 type Files = BTreeSet<(u64, u64)>;
@@ -20,8 +21,10 @@ fn id(path: &Path) -> Option<(u64, u64)> {
 
 /// What the loader would load, and the names it does not find; none where it says that the file is not dynamic.
 fn listed(interpreter: &str, program: &Path) -> Option<(Files, BTreeSet<String>)> {
-    // The environment of the test must not decide.
-    let output = Command::new(interpreter).arg("--list").arg(program).env_clear().output().unwrap();
+    // As ldd(1) asks, since --list stops at the first library that is not found. The rest of the environment must not
+    // decide.
+    let output =
+        Command::new(interpreter).arg(program).env_clear().env("LD_TRACE_LOADED_OBJECTS", "1").output().unwrap();
     if !output.status.success() && String::from_utf8_lossy(&output.stderr).contains("statically linked") {
         return None;
     }
@@ -59,49 +62,73 @@ impl<'m, I: Iterator<Item = &'m thinjail_closure::closure::Member>> CollectIds f
     }
 }
 
-fn programs() -> Vec<PathBuf> {
+/// The regular files below directories, links and their targets once. The kernel tells a program its path without links,
+/// ld.so --list the path it is given.
+fn files(directories: &[&str], deep: bool) -> BTreeSet<PathBuf> {
     let mut all = BTreeSet::new();
-    for directory in ["/bin", "/sbin", "/usr/bin", "/usr/sbin", "/usr/local/bin", "/usr/libexec", "/usr/lib"] {
+    let mut queue: Vec<PathBuf> = directories.iter().map(Into::into).collect();
+    while let Some(directory) = queue.pop() {
         let Ok(entries) = std::fs::read_dir(directory) else { continue };
         for entry in entries {
-            // The kernel tells a program its path without links, ld.so --list the path it is given.
-            if let Ok(path) = entry.unwrap().path().canonicalize()
-                && path.is_file()
-            {
-                all.insert(path);
+            let entry = entry.unwrap();
+            if deep && entry.file_type().unwrap().is_dir() {
+                queue.push(entry.path());
             }
+            all.extend(entry.path().canonicalize().ok().filter(|path| path.is_file()));
         }
     }
-    all.into_iter().collect()
+    all
 }
 
-#[test]
-fn our_list_is_the_loaders_list_for_every_program() {
+/// Compares the files, and says how many there were.
+fn compare(files: BTreeSet<PathBuf>, interpreter_of: impl Fn(&Object) -> Option<String>) -> usize {
     let tree = DirTree::host().unwrap();
-    let mut finder = Finder::new(&tree, System::running(0), Objects::default());
+    let mut system = System::running(0);
+    system.accept = None;
+    let mut finder = Finder::new(&tree, system, Objects::default());
     let (mut count, mut libraries, mut differences) = (0, 0, Vec::new());
-    for program in programs() {
-        let Ok(object) = tree.open(&program).map_err(Into::into).and_then(|file| Object::parse(&*file)) else {
-            continue;
+    for file in files {
+        let parsed = tree.open(&file).map_err(Into::into).and_then(|file| Object::parse(&*file));
+        let Ok(object) = parsed else { continue };
+        let Some(interpreter) = interpreter_of(&object).filter(|path| Path::new(path).exists()) else { continue };
+        let mut request = Request::new(file.to_str().unwrap());
+        request.interpreter = Some(interpreter.clone().into());
+        let closure = match finder.find(&request) {
+            Ok(closure) => closure,
+            // An object file, or the debugging symbols of something else.
+            Err(FindError::NotExecutable { why: NotExecutable::NoProgram, .. }) => continue,
+            Err(error) => panic!("{}: {error}", file.display()),
         };
-        let Some(interpreter) = &object.interpreter else { continue };
-        if !Path::new(interpreter).exists() || !interpreter.contains("/ld-linux") {
-            continue;
-        }
-        let closure = finder.find(&Request::new(program.to_str().unwrap())).unwrap();
-        assert_eq!(closure.loader, Some(Loader::Glibc));
-        let Some(reference) = listed(interpreter, &program) else {
-            differences.push(format!("{}: the loader calls it static", program.display()));
-            continue;
-        };
+        let Some(reference) = listed(&interpreter, &file) else { continue };
         let ours = ours(&closure);
         count += 1;
         libraries += ours.0.len();
         if ours != reference {
-            differences.push(format!("{}: ours {ours:?}, the loader's {reference:?}", program.display()));
+            differences.push(format!("{}: ours {ours:?}, the loader's {reference:?}", file.display()));
         }
     }
-    eprintln!("{count} programs with {libraries} files, {} differ", differences.len());
+    eprintln!("{count} files that need {libraries}, {} differ", differences.len());
     assert!(differences.is_empty(), "{differences:#?}");
+    count
+}
+
+const LOADER: &str = "/lib64/ld-linux-x86-64.so.2";
+
+#[test]
+fn our_list_is_the_loaders_list_for_every_program() {
+    need!(skip::path(LOADER));
+    let directories = ["/bin", "/sbin", "/usr/bin", "/usr/sbin", "/usr/local/bin", "/usr/games"];
+    let count = compare(files(&directories, false), |object| {
+        object.interpreter.clone().filter(|path| path.contains("/ld-linux"))
+    });
     assert!(count > 20, "only {count} programs");
+}
+
+#[test]
+fn our_list_is_the_loaders_list_for_every_library() {
+    need!(skip::path(LOADER));
+    let count = compare(files(&["/usr/lib", "/usr/libexec"], true), |object| {
+        (object.machine == Machine::X86_64 && !object.needs.is_empty()).then(|| LOADER.into())
+    });
+    assert!(count > 20, "only {count} libraries");
 }

@@ -1,9 +1,10 @@
 //! path_resolution(7), rule by rule.
 #![allow(clippy::unwrap_used, clippy::panic)]
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use thinjail_closure::tree::{DirTree, Kind, MemTree, ResolveError, Resolved, Resolver, Tree, resolve};
+use thinjail_tests::temp::TempDir;
 
 fn follow(tree: &MemTree, path: &str) -> Result<Resolved, ResolveError> {
     resolve(tree, 1000, Path::new(path))
@@ -144,30 +145,13 @@ fn a_resolver_that_remembers_says_the_same() {
     }
 }
 
-/// A directory for one test, gone with it.
-struct Scratch(PathBuf);
-
-impl Scratch {
-    fn new(name: &str) -> Self {
-        let path = std::env::temp_dir().join(format!("thinjail-{name}-{}", std::process::id()));
-        std::fs::create_dir(&path).unwrap();
-        Self(path)
-    }
-}
-
-impl Drop for Scratch {
-    fn drop(&mut self) {
-        std::fs::remove_dir_all(&self.0).unwrap();
-    }
-}
-
 #[test]
 fn no_path_leads_out_of_a_root() {
-    let scratch = Scratch::new("escape");
-    let root = scratch.0.join("root");
+    let scratch = TempDir::new();
+    let root = scratch.path().join("root");
     std::fs::create_dir_all(root.join("etc")).unwrap();
     std::fs::write(root.join("etc/passwd"), "inside").unwrap();
-    std::fs::write(scratch.0.join("secret"), "outside").unwrap();
+    std::fs::write(scratch.path().join("secret"), "outside").unwrap();
     for (name, to) in [("up", "../secret"), ("abs", "/etc/passwd"), ("far", "../../../etc/passwd")] {
         std::os::unix::fs::symlink(to, root.join(name)).unwrap();
     }
@@ -188,11 +172,11 @@ fn no_path_leads_out_of_a_root() {
 
 #[test]
 fn only_regular_files_are_opened() {
-    let scratch = Scratch::new("special");
-    let fifo = scratch.0.join("fifo");
+    let scratch = TempDir::new();
+    let fifo = scratch.path().join("fifo");
     assert!(std::process::Command::new("mkfifo").arg(&fifo).status().unwrap().success());
-    let socket = std::os::unix::net::UnixListener::bind(scratch.0.join("socket")).unwrap();
-    let tree = DirTree::open_root(&scratch.0).unwrap();
+    let socket = std::os::unix::net::UnixListener::bind(scratch.path().join("socket")).unwrap();
+    let tree = DirTree::open_root(scratch.path()).unwrap();
     for name in ["/fifo", "/socket", "/"] {
         let kind = tree.open(Path::new(name)).err().map(|error| error.kind());
         assert_eq!(kind, Some(std::io::ErrorKind::InvalidInput), "{name}");

@@ -318,6 +318,7 @@ fn a_library_asked_for_gets_the_interpreter_of_the_request() {
     world.request.program = "/opt/liba.so".into();
     assert_eq!(world.find().members.len(), 1);
     world.request.interpreter = Some(GLIBC.into());
+    world.tree.set("/opt/liba.so", |meta| meta.mode = 0o644);
     let closure = world.find();
     assert_eq!(paths(&closure), ["/opt/own/libb.so"]);
     assert!(!closure.needs_proc, "it is opened, not executed");
