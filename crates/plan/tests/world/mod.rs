@@ -33,6 +33,13 @@ pub struct World {
     pub groups: Vec<Group>,
 }
 
+impl std::fmt::Debug for World {
+    /// Short, for the sake of a failed property's message.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{:?}", self.system)
+    }
+}
+
 impl World {
     /// A Debian with a program /bin/true that needs libc, and a user `www-data`.
     pub fn linux() -> Self {
