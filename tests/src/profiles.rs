@@ -42,3 +42,49 @@ pub fn replaced(text: &str, from: &str, to: &str) -> String {
     assert!(text.contains(from), "no {from:?} in the profile:\n{text}");
     text.replace(from, to)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use thinjail_plan::facts::SystemKind;
+    use thinjail_plan::spec::toml::parse;
+
+    use super::*;
+
+    #[test]
+    fn every_shipped_profile_says_on_both_systems_what_runs_and_as_whom() {
+        for (name, text) in ALL {
+            let spec = parse(text, name).unwrap_or_else(|error| panic!("{error}"));
+            for kind in [SystemKind::Linux, SystemKind::FreeBsd] {
+                let spec = spec.for_system(kind);
+                let command = spec.command.list().unwrap_or_else(|error| panic!("{name}: {error}"));
+                assert!(command.first().is_some_and(|program| program.starts_with('/')), "{name} on {kind:?}");
+                assert!(spec.user.is_some(), "{name} on {kind:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn nothing_of_linux_is_left_on_freebsd() {
+        for (name, text) in ALL {
+            let spec = parse(text, name).unwrap_or_else(|error| panic!("{error}")).for_system(SystemKind::FreeBsd);
+            let mounts = spec.mount.iter().map(|mount| &mount.source);
+            let sources = spec.read.iter().chain(&spec.write).chain(mounts);
+            for path in sources {
+                assert!(["/usr/local/", "/var/"].iter().any(|dir| path.starts_with(dir)), "{name}: {path}");
+            }
+        }
+    }
+
+    #[test]
+    fn every_profile_of_the_directory_is_tested() {
+        let Ok(entries) = Path::new(env!("CARGO_MANIFEST_DIR")).join("../profiles").read_dir() else {
+            // The tests run elsewhere than they were built.
+            return;
+        };
+        let mut names: Vec<String> = entries.flatten().map(|entry| entry.file_name().display().to_string()).collect();
+        names.sort();
+        assert_eq!(names, ALL.map(|(name, _)| format!("{name}.toml")));
+    }
+}
