@@ -4,6 +4,8 @@
 #![expect(clippy::panic, clippy::expect_used, reason = "a test that can't be set up fails, with the reason")]
 
 pub mod binary;
+#[cfg(target_os = "linux")]
+pub mod calls;
 pub mod client;
 #[cfg(target_os = "linux")]
 pub mod host;
@@ -18,6 +20,8 @@ pub mod profiles;
 pub mod restore;
 pub mod skip;
 pub mod temp;
+#[cfg(target_os = "linux")]
+pub mod terminal;
 pub mod wait;
 #[cfg(target_os = "linux")]
 pub mod walk;

@@ -17,7 +17,7 @@ use thinjail_tests::host::{Snapshot, alone};
 use thinjail_tests::jail::{Thinjail, thinjail, thinjail_through};
 use thinjail_tests::process::Process;
 use thinjail_tests::temp::{TempDir, chmod};
-use thinjail_tests::{binary, need, skip, wait};
+use thinjail_tests::{binary, calls, need, skip, wait};
 
 /// A static program: few files, so that each of them is another step.
 const BUSYBOX: &str = "/usr/bin/busybox";
@@ -316,18 +316,6 @@ fn trace(role: &str, count: usize, args: &[String]) -> Traced {
     traced
 }
 
-/// Names of system calls by number, from the kernel's header.
-fn call_names() -> BTreeMap<u64, String> {
-    let header = Command::new("sh").args(["-c", "echo '#include <sys/syscall.h>' | cc -E -dM -"]).output().unwrap();
-    String::from_utf8_lossy(&header.stdout)
-        .lines()
-        .filter_map(|line| {
-            let (name, number) = line.strip_prefix("#define __NR_")?.split_once(' ')?;
-            Some((number.parse().ok()?, name.to_owned()))
-        })
-        .collect()
-}
-
 #[test]
 fn sigkill_of_each_process_before_each_system_call_leaves_nothing() {
     let _alone = alone();
@@ -335,7 +323,7 @@ fn sigkill_of_each_process_before_each_system_call_leaves_nothing() {
     need!(skip::path(BUSYBOX));
     need!(skip::program("cc"));
     let site = Site::new();
-    let names = call_names();
+    let names: BTreeMap<u64, String> = calls::numbers().into_iter().map(|(name, number)| (number, name)).collect();
     let name = |number: u64| names.get(&number).cloned().unwrap_or_else(|| number.to_string());
     let args = site.args(&[], &[BUSYBOX, "true"]);
     let whole = trace("none", 0, &args);

@@ -15,6 +15,7 @@ use thinjail_tests::host::{Snapshot, alone};
 use thinjail_tests::jail::{Running, Thinjail, send, thinjail, thinjail_through};
 use thinjail_tests::process::Process;
 use thinjail_tests::temp::TempDir;
+use thinjail_tests::terminal::Terminal;
 use thinjail_tests::{binary, need, skip, wait};
 
 /// Perl is part of every Debian, and calls what the system has without any file beside it.
@@ -81,7 +82,7 @@ fn ctrl_c_of_a_real_terminal_reaches_the_program_once() {
         }
         send(terminal.pid(), Signal::TERM);
         assert_eq!(terminal.finish(), Some(7), "{flags:?}");
-        assert!(!terminal.said.contains("INT 11"), "{flags:?}: {}", terminal.said);
+        assert!(!terminal.said().contains("INT 11"), "{flags:?}: {}", terminal.said());
     }
 }
 
@@ -102,7 +103,7 @@ fn a_resized_window_reaches_a_program_that_has_the_terminal_and_no_daemon() {
     // The supervisor takes signals by their number, so a WINCH that was to come would come before this.
     send(terminal.pid(), Signal::TERM);
     assert_eq!(terminal.finish(), Some(7));
-    assert!(!terminal.said.contains("WINCH"), "{}", terminal.said);
+    assert!(!terminal.said().contains("WINCH"), "{}", terminal.said());
 }
 
 #[test]
@@ -112,12 +113,12 @@ fn a_daemon_has_a_session_of_its_own_and_a_program_with_tty_keeps_the_caller_s()
     // The first number behind the name in stat(5) of /proc is the state, the fourth the session.
     let script = r#"open S, "/proc/self/stat"; $_ = <S>; s/.*\) //; print "pid=$$ session=", (split)[3], "\n""#;
     let mut terminal = Terminal::new(perl_args(&[], script));
-    assert_eq!(terminal.finish(), Some(0), "{}", terminal.said);
-    assert!(terminal.said.contains("pid=2 session=2"), "{}", terminal.said);
+    assert_eq!(terminal.finish(), Some(0), "{}", terminal.said());
+    assert!(terminal.said().contains("pid=2 session=2"), "{}", terminal.said());
     // The caller's session has no number inside.
     let mut terminal = Terminal::new(perl_args(&["--tty"], script));
-    assert_eq!(terminal.finish(), Some(0), "{}", terminal.said);
-    assert!(terminal.said.contains("pid=2 session=0"), "{}", terminal.said);
+    assert_eq!(terminal.finish(), Some(0), "{}", terminal.said());
+    assert!(terminal.said().contains("pid=2 session=0"), "{}", terminal.said());
 }
 
 #[test]
@@ -579,77 +580,4 @@ fn nothing_inside_can_end_or_stop_init() {
 
 fn perl_args<'a>(flags: &[&'a str], script: &'a str) -> Vec<&'a str> {
     [&["run"], flags, &["--", PERL, "-e", script]].concat()
-}
-
-/// A pseudo-terminal with thinjail as its session leader, as a login shell would be.
-struct Terminal {
-    keys: File,
-    child: std::process::Child,
-    said: String,
-}
-
-impl Terminal {
-    fn new(args: Vec<&str>) -> Self {
-        use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
-        let keys = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC).unwrap();
-        grantpt(&keys).unwrap();
-        unlockpt(&keys).unwrap();
-        let name = ptsname(&keys, Vec::new()).unwrap();
-        let slave = File::options().read(true).write(true).open(name.to_str().unwrap()).unwrap();
-        let child = Command::new("setsid")
-            .args(["--ctty", "--wait"])
-            .arg(binary::thinjail())
-            .args(args)
-            .stdin(slave.try_clone().unwrap())
-            .stdout(slave.try_clone().unwrap())
-            .stderr(slave)
-            .spawn()
-            .unwrap();
-        rustix::io::ioctl_fionbio(&keys, true).unwrap();
-        Self { keys: keys.into(), child, said: String::new() }
-    }
-
-    fn pid(&self) -> i32 {
-        i32::try_from(self.child.id()).unwrap()
-    }
-
-    fn type_in(&mut self, keys: &[u8]) {
-        self.keys.write_all(keys).unwrap();
-    }
-
-    fn resize(&self, columns: u16) {
-        let size = rustix::termios::Winsize { ws_row: 20, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0 };
-        rustix::termios::tcsetwinsize(&self.keys, size).unwrap();
-    }
-
-    fn listen(&mut self) {
-        let mut bytes = [0; 4096];
-        while let Ok(count @ 1..) = self.keys.read(&mut bytes) {
-            self.said.push_str(&String::from_utf8_lossy(&bytes[..count]));
-        }
-    }
-
-    fn wait_for(&mut self, text: &str) {
-        let heard = wait::poll(wait::PATIENCE, || {
-            self.listen();
-            self.said.contains(text).then_some(())
-        });
-        assert!(heard.is_some(), "waited in vain for {text:?} in {:?}", self.said);
-    }
-
-    fn finish(&mut self) -> Option<i32> {
-        let status = wait::poll(wait::PATIENCE, || {
-            self.listen();
-            self.child.try_wait().unwrap()
-        });
-        self.listen();
-        status.unwrap_or_else(|| panic!("it does not end: {:?}", self.said)).code()
-    }
-}
-
-impl Drop for Terminal {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
 }
