@@ -213,6 +213,11 @@ impl<'t> Finder<'t> {
         }
     }
 
+    /// What it follows paths with, and what that remembers.
+    pub fn resolver(&mut self) -> &mut Resolver<'t> {
+        &mut self.resolver
+    }
+
     /// The closure of one program.
     pub fn find(&mut self, request: &Request) -> Result<Closure, FindError> {
         let mut out = Closure::default();

@@ -22,7 +22,7 @@ use std::io;
 use std::path::Path;
 
 use thinjail_closure::closure::{self, Finder, Objects};
-use thinjail_closure::tree::{DirTree, Resolver, Tree};
+use thinjail_closure::tree::{DirTree, Tree};
 use thinjail_plan::facts::{Facts, System, SystemKind, Wants};
 
 pub use verify::verify;
@@ -77,10 +77,9 @@ pub fn this_kind() -> SystemKind {
 #[must_use]
 pub fn inspect(host: &Host, wants: &Wants) -> Facts {
     let caller = rustix::process::geteuid().as_raw();
-    let mut resolver = Resolver::new(&host.tree, caller);
-    let paths = wants.paths.iter().map(|path| (path.clone(), paths::path(&mut resolver, path))).collect();
-    let (users, groups) = users::accounts(host, &mut resolver, wants);
     let mut finder = Finder::new(&host.tree, host.loader(caller), host.objects.clone());
+    let paths = wants.paths.iter().map(|path| (path.clone(), paths::path(finder.resolver(), path))).collect();
+    let (users, groups) = users::accounts(host, finder.resolver(), wants);
     let programs = wants.programs.iter().map(|name| (name.clone(), programs::program(&mut finder, name, wants)));
     Facts { system: host.system.clone(), caller, paths, programs: programs.collect(), users, groups }
 }
