@@ -8,7 +8,7 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 
 use clap::error::ErrorKind;
-use clap::{Parser, Subcommand, ValueEnum};
+use clap::{Args as _, Command, FromArgMatches as _, Parser, Subcommand, ValueEnum};
 use thinjail_plan::facts::SystemKind;
 
 use crate::exit_code::TABLE;
@@ -237,6 +237,9 @@ impl Explain {
 }
 
 fn parse_once(argv: &[OsString]) -> Result<Args, Stop> {
+    if let Some(run) = run_alone(argv) {
+        return Ok(Args { verb: Verb::Run(run) });
+    }
     Args::try_parse_from(argv).map_err(|error| {
         let text = error.render().to_string();
         match error.kind() {
@@ -245,6 +248,14 @@ fn parse_once(argv: &[OsString]) -> Result<Args, Stop> {
             _ => Stop::Failure(in_our_words(&text)),
         }
     })
+}
+
+/// `run` without the other verbs: half the time, of which `run` has none to lose. What does not parse is parsed again as a
+/// whole, which words the message.
+fn run_alone(argv: &[OsString]) -> Option<Run> {
+    let (_, words) = argv.split_first().filter(|(_, words)| words.first().is_some_and(|verb| verb == "run"))?;
+    let matches = Run::augment_args(Command::new("run")).try_get_matches_from(words).ok()?;
+    Run::from_arg_matches(&matches).ok()
 }
 
 /// clap's message is its first paragraph, then come tips, one or more, and the usage.
