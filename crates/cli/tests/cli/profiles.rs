@@ -190,10 +190,22 @@ fn the_environment_names_directories_and_the_flag_wins() {
     let (one, other) = (Scratch::new(), Scratch::new());
     one.profile("x", "");
     let set = |command: &mut Command| {
-        command.env("THINJAIL_PROFILE_PATH", format!("relative:{}", one.str()));
+        command.env("THINJAIL_PROFILE_PATH", format!(":{}", one.str()));
     };
     assert_eq!(thinjail_with(&["facts", "x"], set).code, 0);
     thinjail_with(&["facts", "x", "--profile-dir", other.str()], set).fails(1, "there is no profile \"x\"", "--");
+}
+
+#[test]
+fn a_relative_directory_is_fine_where_it_is_typed_but_not_where_it_is_inherited() {
+    let scratch = Scratch::new();
+    scratch.profile("x", "");
+    let there = |command: &mut Command| {
+        command.current_dir(scratch.path()).env("THINJAIL_PROFILE_PATH", ".");
+    };
+    assert_eq!(thinjail_with(&["facts", "x", "--profile-dir", "."], there).code, 0);
+    assert_eq!(thinjail_with(&["facts", "--profile", "x.toml"], there).code, 0);
+    thinjail_with(&["facts", "x"], there).fails(1, "the path is relative", "from the root");
 }
 
 #[test]
