@@ -4,9 +4,8 @@
 mod world;
 
 use thinjail_closure::tree::Kind;
-use thinjail_plan::facts::{PathFact, ProgramFact};
-use thinjail_plan::path::HostPath;
-use thinjail_plan::resolve::{Class, resolve};
+use thinjail_plan::facts::ProgramFact;
+use thinjail_plan::resolve::Class;
 use thinjail_plan::spec::{Spec, Words};
 use world::World;
 
@@ -289,25 +288,6 @@ mod sources {
         assert!(world.problem(&www("read = [\"/srv/p\"]")).0.contains("/proc shows the host's processes"));
         assert!(world.problem(&www("write = [\"/srv/s\"]")).0.contains("controls the host"));
         assert!(world.problem(&www("read = [\"/srv/d\"]")).0.contains("/dev is made new"));
-    }
-
-    #[test]
-    fn that_the_facts_contradict() {
-        let spec = world::spec(&www("[[mount]]\nsource = \"/srv/a/b\"\ncreate = true"));
-        let mut facts = World::linux().facts(&spec);
-        for fact in facts.paths.values_mut() {
-            if let PathFact::Missing { at, .. } = fact {
-                *at = HostPath::new("/elsewhere").unwrap();
-            }
-        }
-        let problems = resolve("test", &spec, &facts).unwrap_err();
-        assert_eq!(
-            problems[0].what,
-            "[[mount]] source = \"/srv/a/b\": the facts say that /elsewhere is missing, which is not on the way to /srv/a/b"
-        );
-        facts.paths.clear();
-        let problems = resolve("test", &spec, &facts).unwrap_err();
-        assert!(problems.iter().any(|p| p.what.ends_with("the facts say nothing of /srv/a/b")), "{problems:?}");
     }
 
     #[test]
@@ -677,7 +657,7 @@ mod words {
     #[test]
     fn with_a_nul_byte_in_a_spec_that_is_no_file() {
         let spec = Spec { command: Words::List(vec!["/bin/true".into(), "a\0b".into()]), ..Spec::default() };
-        let problems = resolve("x", &spec, &World::linux().facts(&spec)).unwrap_err();
+        let problems = thinjail_plan::resolve::resolve("x", &spec, &World::linux().facts(&spec)).unwrap_err();
         assert_eq!(problems[0].what, "command has a NUL byte in it, which no system call takes");
         assert_eq!(problems.len(), 1);
     }

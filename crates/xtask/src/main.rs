@@ -1,6 +1,7 @@
 //! Our chores: what CI runs, what a contributor runs, and what is measured.
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "printing is what a chore does")]
 
+mod bench;
 mod ci;
 mod command;
 mod deny;
@@ -23,6 +24,7 @@ Chores of thinjail.
 
   cargo xtask test [--no-skips]   run all tests; as root, install what they need first
   cargo xtask ci                  all that CI asks: formatting, lints, build, tests, docs, licences, FreeBSD
+  cargo xtask bench [--rounds N]  compare with peers and write docs/benchmarks.md
   cargo xtask deny                check the dependencies against deny.toml
   cargo xtask vm test             the system tests in a virtual machine: Linux 6.1, systemd, cgroup v2
   cargo xtask vm run DIR SCRIPT   run `sh SCRIPT` in a copy of DIR in that machine
@@ -60,6 +62,7 @@ fn run(words: &[&str]) -> Result<bool> {
         }
         ["vm", "run", dir, script] => vm::run(&workspace, std::path::Path::new(dir), script, |line| println!("{line}")),
         ["freebsd", words @ ..] => freebsd::freebsd(&workspace, words),
+        ["bench", flags @ ..] => bench::bench(&workspace, flags),
         ["deny"] => deny::deny(&workspace),
         ["packages"] => {
             println!("{}", packages::install_line(&packages::all()));

@@ -20,7 +20,6 @@ const fn package(name: &'static str, why: &'static str) -> Package {
 
 /// All of them. A new one goes here with its reason, and nowhere else.
 const PACKAGES: &[Package] = &[
-    package("bubblewrap", "the peer that the bench measures against"),
     package("busybox-static", "a static program for the jail; and the probe that walks the tree from inside"),
     package("curl", "the client of nginx"),
     package("debootstrap", "makes the virtual machine's system"),
@@ -39,26 +38,45 @@ const PACKAGES: &[Package] = &[
     package("strace", "shows which files a program opened, which the closure must hold"),
 ];
 
+/// What only `cargo xtask bench` runs.
+const PEERS: &[Package] = &[
+    package("bubblewrap", "a peer"),
+    package("crun", "a peer"),
+    package("firejail", "a peer"),
+    package("gcc", "compiles the program that tells when its main began"),
+    package("libc6-dev", "a static libc for it"),
+    package("systemd-container", "a peer: systemd-nspawn"),
+];
+
 pub(crate) fn all() -> Vec<Package> {
     PACKAGES.to_vec()
 }
 
 /// Those that are not installed. On a system without dpkg that can't be told, and none is reported.
 pub(crate) fn missing() -> Vec<Package> {
+    missing_of(PACKAGES)
+}
+
+/// The same for the bench.
+pub(crate) fn missing_peers() -> Vec<Package> {
+    missing_of(PEERS)
+}
+
+fn missing_of(packages: &[Package]) -> Vec<Package> {
     let query = Command::new("dpkg-query")
         .args(["-W", "-f", "${db:Status-Status} ${Package}\n"])
-        .args(PACKAGES.iter().map(|package| package.name))
+        .args(packages.iter().map(|package| package.name))
         .stdin(Stdio::null())
         .output();
     match query {
-        Ok(query) => absent(&String::from_utf8_lossy(&query.stdout)),
+        Ok(query) => absent(packages, &String::from_utf8_lossy(&query.stdout)),
         Err(_) => Vec::new(),
     }
 }
 
-fn absent(listing: &str) -> Vec<Package> {
+fn absent(packages: &[Package], listing: &str) -> Vec<Package> {
     let installed: Vec<&str> = listing.lines().filter_map(|line| line.strip_prefix("installed ")).collect();
-    PACKAGES.iter().filter(|package| !installed.contains(&package.name)).copied().collect()
+    packages.iter().filter(|package| !installed.contains(&package.name)).copied().collect()
 }
 
 /// The one command that installs these.
@@ -143,7 +161,7 @@ mod tests {
                 name => format!("installed {name}\n"),
             })
             .collect();
-        let names: Vec<&str> = absent(&listing).iter().map(|package| package.name).collect();
+        let names: Vec<&str> = absent(PACKAGES, &listing).iter().map(|package| package.name).collect();
         assert_eq!(names, ["curl", "nginx"]);
     }
 
