@@ -263,7 +263,9 @@ fn in_our_words(text: &str) -> Failure {
     let joined = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
     let text = text.strip_prefix("error: ").unwrap_or(text);
     let what = joined(text.split("\n\n").next().unwrap_or_default());
-    let tip = text.lines().find_map(|line| line.trim_start().strip_prefix("tip: "));
+    // A similar word helps; how to pass a flag as a value does not.
+    let mut tips = text.lines().filter_map(|line| line.trim_start().strip_prefix("tip: "));
+    let tip = tips.find(|tip| !tip.starts_with("to pass "));
     let help =
         tip.map_or_else(|| "`thinjail --help` shows the verbs, `thinjail VERB --help` their flags".into(), joined);
     Failure::usage(what).help(help)

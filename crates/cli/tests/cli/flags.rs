@@ -7,6 +7,7 @@ fn usage_errors_are_125_for_run_and_2_for_the_rest() {
     for (verb, code) in [("run", 125), ("plan", 2), ("check", 2), ("facts", 2)] {
         thinjail(&[verb]).fails(code, "neither a profile nor a program is named", "thinjail run NAME");
         thinjail(&[verb, "--raed", "/x", "/bin/true"]).fails(code, "'--raed'", "'--read'");
+        thinjail(&[verb, "--qqqq", "/bin/true"]).fails(code, "'--qqqq'", "--help");
         thinjail(&[verb, "--read"]).fails(code, "a value is required for '--read", "--help");
         thinjail(&[verb, "echo", "hi"]).fails(code, "\"echo\" takes no arguments", "thinjail run -- echo hi");
         thinjail(&[verb, "--mount", "/a:rx", "/bin/true"]).fails(code, "\"rx\" is no option of a mount", "--help");
