@@ -274,12 +274,10 @@ fn refused(namespaces: &[String], cause: io::Error) -> RunError {
                 "a limit of user.max_*_namespaces is reached: raise it with sysctl(8), see namespaces(7)".to_owned()
             }
         }),
-        Some(Errno::PERM) => Some(tree::PRIVILEGE.to_owned()),
-        Some(Errno::NOSYS) => Some(source::KERNEL.to_owned()),
         Some(Errno::INVAL) => {
             Some("the kernel is built without one of these namespaces: see CONFIG_NAMESPACES".to_owned())
         }
-        _ => None,
+        other => other.and_then(source::setting),
     };
     RunError::setup(format!("give the jail its own namespaces ({})", namespaces.join(" ")), cause).help(help)
 }

@@ -25,7 +25,7 @@ use thinjail_sys::linux::signal;
 
 use super::message::{MARKS, Message, Phase};
 use super::tree::{Late, LateMount, Tree, WITHIN};
-use super::{capability, init};
+use super::{capability, init, source};
 use crate::run::RunError;
 
 /// Everything the child needs, in the form that the system calls take.
@@ -322,6 +322,9 @@ fn resource(word: &str) -> Option<Resource> {
     })
 }
 
+/// Mounts hang below the root's own mount, and a plain directory has none.
+const CHROOT: &str = "the root directory is not a mount point, as in a chroot(8): `mount --bind DIR DIR` before entering it makes it one";
+
 /// Turns what the child told into what the user reads.
 pub(super) fn explain(phase: Phase, index: u32, errno: Errno, exec: &Exec, late: &[RootPath]) -> RunError {
     use thinjail_plan::resolve::Class;
@@ -370,5 +373,12 @@ pub(super) fn explain(phase: Phase, index: u32, errno: Errno, exec: &Exec, late:
         (Phase::Exec, _) => Class::NotExecutable,
         _ => Class::Setup,
     };
-    RunError { class, what, help: help.map(str::to_owned), cause: Some(errno.into()) }
+    let help = match (phase, errno) {
+        (Phase::Private, Errno::INVAL) => Some(CHROOT.to_owned()),
+        (Phase::Private | Phase::Attach | Phase::Mount | Phase::Pivot | Phase::Detach, Errno::PERM | Errno::NOSYS) => {
+            source::setting(errno)
+        }
+        _ => help.map(str::to_owned),
+    };
+    RunError { class, what, help, cause: Some(errno.into()) }
 }

@@ -22,8 +22,7 @@ fn open(source: &Source, made: &[&HostDir]) -> Result<OwnedFd, RunError> {
                 "a symbolic link has come to stand in {path} since it was inspected: see who can write there"
             )),
             Errno::NOENT => error.help("it was removed while the jail was being started; start again".to_owned()),
-            Errno::NOSYS => error.help(KERNEL.to_owned()),
-            _ => error,
+            other => error.help(setting(other)),
         }
     };
     let Some(expected) = source.id else {
@@ -47,12 +46,26 @@ fn open(source: &Source, made: &[&HostDir]) -> Result<OwnedFd, RunError> {
 }
 
 /// What a kernel has to have.
-pub(super) const KERNEL: &str =
+const KERNEL: &str =
     "thinjail needs Linux 5.12 or newer, and a container's seccomp filter that lets its system calls through";
 
+/// What root may lack.
+const PRIVILEGE: &str =
+    "CAP_SYS_ADMIN is needed: run it as root; in a container, one that is allowed to mount (docker: --privileged)";
+
 /// What ENOSPC means of a mount that is not attached: the kernel counts it as a mount namespace.
-pub(super) const NAMESPACES: &str =
+const NAMESPACES: &str =
     "user.max_mnt_namespaces is 0, or as many are in use: raise it with sysctl(8), see namespaces(7)";
+
+/// Which setting of the host it is that refuses mounts and namespaces, where the error tells.
+pub(super) fn setting(errno: Errno) -> Option<String> {
+    match errno {
+        Errno::NOSYS => Some(KERNEL.to_owned()),
+        Errno::PERM => Some(PRIVILEGE.to_owned()),
+        Errno::NOSPC => Some(NAMESPACES.to_owned()),
+        _ => None,
+    }
+}
 
 /// A detached mount of `source` with `access`, which nobody can see yet. Its attributes hold before it is ever attached.
 pub(super) fn clone(source: &Source, access: Access, made: &[&HostDir]) -> Result<OwnedFd, RunError> {
@@ -64,11 +77,7 @@ pub(super) fn clone(source: &Source, access: Access, made: &[&HostDir]) -> Resul
         | OpenTreeFlags::AT_EMPTY_PATH
         | OpenTreeFlags::AT_RECURSIVE;
     let failed = |cause: io::Error| {
-        let help = match Errno::from_io_error(&cause) {
-            Some(Errno::NOSYS) => Some(KERNEL.to_owned()),
-            Some(Errno::NOSPC) => Some(NAMESPACES.to_owned()),
-            _ => None,
-        };
+        let help = Errno::from_io_error(&cause).and_then(setting);
         RunError::setup(format!("clone the mount of {}", source.path), cause).help(help)
     };
     let mount = open_tree(&fd, c"", flags).map_err(|error| failed(error.into()))?;

@@ -16,7 +16,7 @@ use thinjail_plan::path::RootPath;
 use thinjail_plan::step::{Access, Confine, Content, Planned, ProcView, Source, Step};
 use thinjail_sys::linux::mount::mount_setattr;
 
-use super::source::{self, KERNEL};
+use super::source::{self, setting};
 use crate::os::linux::HostDir;
 use crate::run::RunError;
 
@@ -156,20 +156,8 @@ fn tmpfs(at: &RootPath, size: u64, mode: u32, owner: (u32, u32), access: Access)
         }
         fsmount(fs.as_fd(), FsMountFlags::FSMOUNT_CLOEXEC, attr)
     };
-    make().map_err(|cause| {
-        let help = match cause {
-            Errno::NOSYS => Some(KERNEL.to_owned()),
-            Errno::PERM => Some(PRIVILEGE.to_owned()),
-            Errno::NOSPC => Some(source::NAMESPACES.to_owned()),
-            _ => None,
-        };
-        RunError::setup(format!("make a tmpfs for {at}"), cause.into()).help(help)
-    })
+    make().map_err(|cause| RunError::setup(format!("make a tmpfs for {at}"), cause.into()).help(setting(cause)))
 }
-
-/// What root may lack.
-pub(super) const PRIVILEGE: &str =
-    "CAP_SYS_ADMIN is needed: run it as root; in a container, one that is allowed to mount (docker: --privileged)";
 
 impl Builder<'_> {
     fn step(&mut self, step: &Step) -> Result<(), RunError> {
@@ -321,7 +309,10 @@ impl Builder<'_> {
             match move_mount(&mount, c"", &point, c"", flags) {
                 Ok(()) => attaches = Some(true),
                 Err(Errno::INVAL) if attaches.is_none() => attaches = Some(false),
-                Err(cause) => return Err(RunError::setup(format!("mount on {at} inside"), cause.into())),
+                Err(cause) => {
+                    let error = RunError::setup(format!("mount on {at} inside"), cause.into());
+                    return Err(error.help(setting(cause)));
+                }
             }
         }
         drop(point);
