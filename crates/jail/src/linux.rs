@@ -2,6 +2,7 @@
 
 mod capability;
 mod child;
+mod devices;
 mod init;
 mod message;
 mod source;
@@ -20,7 +21,7 @@ use rustix::net::{
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
 use thinjail_plan::facts::SystemKind;
 use thinjail_plan::plan::Plan;
-use thinjail_sys::linux::process::{self, Side};
+use thinjail_sys::linux::process::{self, Side, Stack};
 
 use self::child::{Child, now};
 use self::message::{MARKS, Message, SIZE};
@@ -179,12 +180,13 @@ fn start(plan: &Plan, tree: Tree, child: &Child, clock: &mut Clock) -> Result<St
         .map_err(|cause| RunError::setup("ask for the credentials of the main process".into(), cause.into()))?;
     let flags = Child::clone_flags(&tree)?;
     let shown: Vec<_> = tree.late.iter().map(|late| late.shown.clone()).collect();
+    let stack = Stack::new();
     let begin = now();
     let (init, init_fd) = match process::clone3(flags).map_err(|cause| refused(&tree.namespaces, cause))? {
         Side::Parent { pid, pidfd } => (pid, pidfd),
         Side::Child => {
             drop((life, report));
-            child.run(tree, childs_life, childs_report)
+            child.run(tree, childs_life, childs_report, stack)
         }
     };
     drop((tree, childs_life, childs_report));

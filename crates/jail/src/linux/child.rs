@@ -20,7 +20,7 @@ use thinjail_sys::linux::exec::{StringList, execve};
 use thinjail_sys::linux::keyring::join_session_keyring;
 use thinjail_sys::linux::mount::{MountAttr, mount_setattr};
 use thinjail_sys::linux::net::loopback_up;
-use thinjail_sys::linux::process::{self, CloneFlags, CloseRange, Side};
+use thinjail_sys::linux::process::{self, CloneFlags, CloseRange, Stack};
 use thinjail_sys::linux::signal;
 
 use super::message::{MARKS, Message, Phase};
@@ -123,9 +123,9 @@ impl Child {
     }
 
     /// What pid 1 does, to its end.
-    pub(super) fn run(&self, tree: Tree, life: OwnedFd, report: OwnedFd) -> ! {
+    pub(super) fn run(&self, tree: Tree, life: OwnedFd, report: OwnedFd, mut stack: Stack) -> ! {
         let mut marks = [0; MARKS];
-        let main = match self.set_up(tree, &life, report.as_fd(), &mut marks) {
+        let main = match self.set_up(tree, &life, report.as_fd(), &mut stack, &mut marks) {
             Ok(main) => main,
             Err(Failure { phase, index, errno }) => {
                 tell(report.as_fd(), Message::Failed { phase, index, errno });
@@ -142,6 +142,7 @@ impl Child {
         tree: Tree,
         life: &OwnedFd,
         report: BorrowedFd<'_>,
+        stack: &mut Stack,
         marks: &mut [u64; MARKS],
     ) -> Result<rustix::process::Pid, Failure> {
         marks[0] = now();
@@ -165,15 +166,13 @@ impl Child {
             loopback_up(&socket).map_err(io_at(Phase::Loopback))?;
         }
         drop(tree);
-        match process::clone3(CloneFlags::NONE).map_err(io_at(Phase::Fork))? {
-            Side::Parent { pid, pidfd: _ } => Ok(pid),
-            Side::Child => {
-                marks[3] = now();
-                let Failure { phase, index, errno } = self.become_program(report, marks);
-                tell(report, Message::Failed { phase, index, errno });
-                process::exit(1)
-            }
-        }
+        process::vfork(stack, &mut || {
+            marks[3] = now();
+            let Failure { phase, index, errno } = self.become_program(report, marks);
+            tell(report, Message::Failed { phase, index, errno });
+            1
+        })
+        .map_err(io_at(Phase::Fork))
     }
 
     /// What the main process does until it is the program. Comes back only with a failure.

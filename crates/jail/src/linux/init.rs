@@ -8,7 +8,7 @@ use std::os::fd::{BorrowedFd, OwnedFd};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 use rustix::net::{RecvFlags, SendFlags, recv, send};
-use rustix::process::{Pid, Signal, WaitOptions, wait};
+use rustix::process::{DumpableBehavior, Pid, Signal, WaitOptions, wait};
 use rustix::thread::{CapabilitySet, CapabilitySets};
 use thinjail_sys::linux::process::{self, CloseRange};
 use thinjail_sys::linux::signal::{self, SignalSet};
@@ -69,6 +69,8 @@ fn shed(life: &OwnedFd) -> Result<(), Errno> {
     signal::interrupts_only(signal::SIGCHLD).map_err(|_| Errno::INVAL)?;
     rustix::stdio::dup2_stdin(life)?;
     process::close_range(1, CloseRange::Now).map_err(|_| Errno::INVAL)?;
+    // The main process changed its user in our memory, and fs.suid_dumpable may have made that memory dumpable again.
+    rustix::process::set_dumpable_behavior(DumpableBehavior::NotDumpable)?;
     rustix::thread::set_no_new_privs(true)?;
     rustix::thread::clear_ambient_capability_set()?;
     let none = CapabilitySet::empty();

@@ -13,7 +13,7 @@ use crate::os::linux::{HostDir, NO_LINKS};
 use crate::run::RunError;
 
 /// Opens what the plan means by `source`, and nothing else that may have come to stand at its path.
-fn open(source: &Source, made: &[&HostDir]) -> Result<OwnedFd, RunError> {
+pub(super) fn open(source: &Source, made: &[&HostDir]) -> Result<OwnedFd, RunError> {
     let path = &source.path;
     let failed = |cause: Errno| {
         let error = RunError::setup(format!("open {path} without following links"), cause.into());

@@ -16,6 +16,7 @@ use thinjail_plan::path::RootPath;
 use thinjail_plan::step::{Access, Confine, Content, Planned, ProcView, Source, Step};
 use thinjail_sys::linux::mount::mount_setattr;
 
+use super::devices;
 use super::source::{self, setting};
 use crate::os::linux::HostDir;
 use crate::run::RunError;
@@ -64,23 +65,6 @@ pub(super) const WITHIN: ResolveFlags =
 const NEW_FILE: OFlags =
     OFlags::WRONLY.union(OFlags::CREATE).union(OFlags::EXCL).union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
 
-/// A directory that something is made in.
-enum Holder<'a> {
-    /// The root of a mount of ours.
-    Mount(BorrowedFd<'a>),
-    /// One below it.
-    Below(OwnedFd),
-}
-
-impl AsFd for Holder<'_> {
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        match self {
-            Self::Mount(fd) => *fd,
-            Self::Below(fd) => fd.as_fd(),
-        }
-    }
-}
-
 /// The last name of a place; a place that is made is never the root.
 fn name(at: &RootPath) -> &str {
     at.name().unwrap_or_default()
@@ -94,6 +78,10 @@ struct Builder<'a> {
     /// Whether this kernel attaches mounts to a detached tree; found out by the first one.
     attaches: Option<bool>,
     made: &'a [&'a HostDir],
+    /// /dev, once everything in it is made and it is read-only.
+    ready: Option<RootPath>,
+    /// The directory that was last made something in. Steps come sorted by path, so the next one often goes there too.
+    last: Option<(RootPath, OwnedFd)>,
 }
 
 /// Whose the files of a mount are.
@@ -114,17 +102,20 @@ pub(super) fn build(steps: &[Planned], made: &[&HostDir]) -> Result<Tree, RunErr
     let Some(Confine::Linux { namespaces, hostname }) = confine else {
         return Err(malformed("it does not say which namespaces"));
     };
-    let mut steps = steps.iter().map(|planned| &planned.step).filter(|step| !matches!(step, Step::Confine(_)));
-    let Some(Step::Tmpfs { at, size, mode, uid, gid, access }) = steps.next() else {
+    let steps = steps.iter().map(|planned| &planned.step);
+    let steps: Vec<&Step> = steps.filter(|step| !matches!(step, Step::Confine(_))).collect();
+    let Some((Step::Tmpfs { at, size, mode, uid, gid, access }, mut steps)) = steps.split_first() else {
         return Err(malformed("it does not begin with the root"));
     };
     if at.as_str() != "/" {
         return Err(malformed("it does not begin with the root"));
     }
     let root = tmpfs(at, *size, *mode, (*uid, *gid), Access { write: true, ..*access })?;
-    let mut builder = Builder { root, mounts: Vec::new(), late: Vec::new(), attaches: None, made };
-    for step in steps {
-        builder.step(step)?;
+    let mut builder =
+        Builder { root, mounts: Vec::new(), late: Vec::new(), attaches: None, made, ready: None, last: None };
+    while let Some((step, rest)) = steps.split_first() {
+        builder.step(step, rest)?;
+        steps = rest;
     }
     mount_setattr(&builder.root, c"", false, source::attributes(*access))
         .map_err(|cause| RunError::setup("make the root of the jail read-only".into(), cause))?;
@@ -137,7 +128,13 @@ fn malformed(why: &str) -> RunError {
 }
 
 /// A new tmpfs(5), detached.
-fn tmpfs(at: &RootPath, size: u64, mode: u32, owner: (u32, u32), access: Access) -> Result<OwnedFd, RunError> {
+pub(super) fn tmpfs(
+    at: &RootPath,
+    size: u64,
+    mode: u32,
+    owner: (u32, u32),
+    access: Access,
+) -> Result<OwnedFd, RunError> {
     let make = || -> Result<OwnedFd, Errno> {
         let fs = fsopen(c"tmpfs", FsOpenFlags::FSOPEN_CLOEXEC)?;
         fsconfig_set_string(fs.as_fd(), c"size", size.to_string())?;
@@ -147,7 +144,10 @@ fn tmpfs(at: &RootPath, size: u64, mode: u32, owner: (u32, u32), access: Access)
             fsconfig_set_string(fs.as_fd(), c"gid", owner.1.to_string())?;
         }
         fsconfig_create(fs.as_fd())?;
-        let mut attr = MountAttrFlags::MOUNT_ATTR_NOSUID | MountAttrFlags::MOUNT_ATTR_NODEV;
+        let mut attr = MountAttrFlags::MOUNT_ATTR_NOSUID;
+        if !access.dev {
+            attr |= MountAttrFlags::MOUNT_ATTR_NODEV;
+        }
         if !access.exec {
             attr |= MountAttrFlags::MOUNT_ATTR_NOEXEC;
         }
@@ -159,13 +159,22 @@ fn tmpfs(at: &RootPath, size: u64, mode: u32, owner: (u32, u32), access: Access)
     make().map_err(|cause| RunError::setup(format!("make a tmpfs for {at}"), cause.into()).help(setting(cause)))
 }
 
+/// Whether a step is about a place below `dir`.
+fn lies_below(step: &Step, dir: &RootPath) -> bool {
+    step.at().and_then(|at| at.below(dir)).is_some_and(|below| !below.is_empty())
+}
+
 impl Builder<'_> {
-    fn step(&mut self, step: &Step) -> Result<(), RunError> {
+    /// Does one step; `rest` are those to come.
+    fn step(&mut self, step: &Step, rest: &[&Step]) -> Result<(), RunError> {
         match step {
+            Step::MakeDir { at, .. } | Step::PutFile { at, .. } | Step::Symlink { at, .. } if self.is_ready(at) => {
+                Ok(())
+            }
             Step::MakeDir { at, mode, uid, gid } => self.make_dir(at, *mode, (*uid, *gid)),
             Step::PutFile { at, content, mode, uid, gid } => self.put_file(at, content, *mode, (*uid, *gid)),
             Step::Symlink { at, to } => {
-                let made = self.holder(at).and_then(|dir| Ok(fs::symlinkat(to.as_str(), &dir, name(at))?));
+                let made = self.holder(at).and_then(|dir| Ok(fs::symlinkat(to.as_str(), dir, name(at))?));
                 made.map_err(|cause| RunError::setup(format!("make the link {at} inside"), cause))
             }
             Step::Bind { source, at, access } => {
@@ -176,7 +185,10 @@ impl Builder<'_> {
                 let mount = tmpfs(at, *size, *mode, (*uid, *gid), *access)?;
                 self.attach(mount, at, Kind::Directory, Owner::Us)
             }
-            Step::Devices { at, nodes, links, .. } => self.devices(at, nodes, links),
+            Step::Devices { at, nodes, links, .. } => {
+                let below: Vec<_> = rest.iter().copied().filter(|step| lies_below(step, at)).collect();
+                self.devices(at, nodes, links, &below)
+            }
             Step::Proc { at, view } => self.proc(at, *view),
             Step::MakeHostDir { .. } | Step::Confine(_) => Err(malformed("a step of the host is among those inside")),
         }
@@ -184,17 +196,24 @@ impl Builder<'_> {
 
     /// The directory that is to hold `at`, which has to be in memory of ours. It is never reached through a link: an absolute
     /// one leads to the host as long as the tree is detached, and one in a directory of the host to wherever its owner wants.
-    fn holder(&self, at: &RootPath) -> io::Result<Holder<'_>> {
+    fn holder(&mut self, at: &RootPath) -> io::Result<BorrowedFd<'_>> {
+        let parent = at.parent().unwrap_or_else(RootPath::root);
+        let known = self.last.as_ref().is_some_and(|(last, _)| *last == parent);
         let (base, below, owner) = self.enclosing(at);
         if owner == Owner::Host {
             return Err(io::Error::other("it lies in a directory of the host, where nothing is made"));
         }
-        match below.rsplit_once('/') {
-            None => Ok(Holder::Mount(base)),
-            Some((parent, _)) => {
-                let look = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-                Ok(Holder::Below(fs::openat2(base, parent, look, Mode::empty(), WITHIN)?))
-            }
+        let Some((way, _)) = below.rsplit_once('/') else {
+            return Ok(self.enclosing(at).0);
+        };
+        if !known {
+            let look = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+            let dir = fs::openat2(base, way, look, Mode::empty(), WITHIN)?;
+            self.last = Some((parent, dir));
+        }
+        match &self.last {
+            Some((_, dir)) => Ok(dir.as_fd()),
+            None => Err(io::ErrorKind::NotFound.into()),
         }
     }
 
@@ -207,23 +226,23 @@ impl Builder<'_> {
         inner.unwrap_or_else(|| (self.root.as_fd(), &at.as_str()[1..], Owner::Us))
     }
 
-    fn make_dir(&self, at: &RootPath, mode: u32, owner: (u32, u32)) -> Result<(), RunError> {
-        let make = || -> io::Result<()> {
+    fn make_dir(&mut self, at: &RootPath, mode: u32, owner: (u32, u32)) -> Result<(), RunError> {
+        let mut make = || -> io::Result<()> {
             let dir = self.holder(at)?;
-            match fs::mkdirat(&dir, name(at), Mode::from_bits_truncate(mode)) {
+            match fs::mkdirat(dir, name(at), Mode::from_bits_truncate(mode)) {
                 Ok(()) | Err(Errno::EXIST) => {}
                 Err(cause) => return Err(cause.into()),
             }
             if owner != (0, 0) {
                 let (uid, gid) = (fs::Uid::from_raw(owner.0), fs::Gid::from_raw(owner.1));
-                fs::chownat(&dir, name(at), Some(uid), Some(gid), AtFlags::SYMLINK_NOFOLLOW)?;
+                fs::chownat(dir, name(at), Some(uid), Some(gid), AtFlags::SYMLINK_NOFOLLOW)?;
             }
             Ok(())
         };
         make().map_err(|cause| RunError::setup(format!("make the directory {at} inside"), cause))
     }
 
-    fn put_file(&self, at: &RootPath, content: &Content, mode: u32, owner: (u32, u32)) -> Result<(), RunError> {
+    fn put_file(&mut self, at: &RootPath, content: &Content, mode: u32, owner: (u32, u32)) -> Result<(), RunError> {
         let failed = |cause: io::Error| RunError::setup(format!("write {at} inside"), cause);
         let bytes = match content {
             Content::Text(text) => text.as_bytes(),
@@ -231,7 +250,7 @@ impl Builder<'_> {
             Content::Copy(_) => return Err(malformed("a file is to be copied, which Linux never needs")),
         };
         let dir = self.holder(at).map_err(failed)?;
-        let fd = fs::openat(&dir, name(at), NEW_FILE, Mode::from_bits_truncate(mode)).map_err(|e| failed(e.into()))?;
+        let fd = fs::openat(dir, name(at), NEW_FILE, Mode::from_bits_truncate(mode)).map_err(|e| failed(e.into()))?;
         if owner != (0, 0) {
             let (uid, gid) = (fs::Uid::from_raw(owner.0), fs::Gid::from_raw(owner.1));
             fs::fchown(&fd, Some(uid), Some(gid)).map_err(|e| failed(e.into()))?;
@@ -239,23 +258,64 @@ impl Builder<'_> {
         io::Write::write_all(&mut std::fs::File::from(fd), bytes).map_err(failed)
     }
 
-    fn devices(&mut self, at: &RootPath, nodes: &[Source], links: &[(String, String)]) -> Result<(), RunError> {
+    fn devices(
+        &mut self,
+        at: &RootPath,
+        nodes: &[Source],
+        links: &[(String, String)],
+        below: &[&Step],
+    ) -> Result<(), RunError> {
+        if let Some(mount) = devices::nodes(at, nodes)? {
+            return self.own_devices(at, mount, links, below);
+        }
         self.make_dir(at, 0o755, (0, 0))?;
-        // Read-only keeps a jailed root from changing owner or mode of the host's node; writing to a device needs no
-        // writable mount.
-        let access = Access { write: false, exec: false, dev: true };
         for node in nodes {
-            // The host's /dev is wherever it is; the name below it is what counts.
-            let name = node.path.name().unwrap_or_default();
-            let place = at.join(name).map_err(|error| malformed(&error.to_string()))?;
-            let mount = source::clone(node, access, self.made)?;
+            let place = at.join(node.path.name().unwrap_or_default());
+            let place = place.map_err(|error| malformed(&error.to_string()))?;
+            let mount = source::clone(node, devices::LOCKED, self.made)?;
             self.attach(mount, &place, node.kind, Owner::Host)?;
         }
+        self.links(at, links)
+    }
+
+    /// With nodes of its own: everything that lies below is made now, since a mount can be made read-only only as long as it
+    /// is not attached to another.
+    fn own_devices(
+        &mut self,
+        at: &RootPath,
+        mount: OwnedFd,
+        links: &[(String, String)],
+        below: &[&Step],
+    ) -> Result<(), RunError> {
+        let failed = |cause: io::Error| RunError::setup(format!("make {at} read-only"), cause);
+        let again = rustix::io::fcntl_dupfd_cloexec(&mount, 0).map_err(|cause| failed(cause.into()))?;
+        self.mounts.push((at.clone(), again, Owner::Us));
+        self.links(at, links)?;
+        for step in below {
+            match step {
+                Step::Bind { at, source, .. } => drop(self.mountpoint(at, source.kind)?),
+                Step::Tmpfs { at, .. } => drop(self.mountpoint(at, Kind::Directory)?),
+                other => self.step(other, &[])?,
+            }
+        }
+        self.mounts.pop();
+        mount_setattr(&mount, c"", false, devices::locked()).map_err(failed)?;
+        self.attach(mount, at, Kind::Directory, Owner::Us)?;
+        self.ready = Some(at.clone());
+        Ok(())
+    }
+
+    fn links(&mut self, at: &RootPath, links: &[(String, String)]) -> Result<(), RunError> {
         for (name, to) in links {
             let place = at.join(name).map_err(|error| malformed(&error.to_string()))?;
-            self.step(&Step::Symlink { at: place, to: to.clone() })?;
+            self.step(&Step::Symlink { at: place, to: to.clone() }, &[])?;
         }
         Ok(())
+    }
+
+    /// Whether all that is made below, as opposed to mounted, is made already.
+    fn is_ready(&self, at: &RootPath) -> bool {
+        self.ready.as_ref().is_some_and(|ready| at.below(ready).is_some_and(|below| !below.is_empty()))
     }
 
     fn proc(&mut self, at: &RootPath, view: ProcView) -> Result<(), RunError> {
@@ -323,28 +383,31 @@ impl Builder<'_> {
             self.wait_for_root(LateMount::Mount(keep), at)?;
         }
         if kind == Kind::Directory {
+            // What was known of the way below it leads underneath the mount.
+            self.last = None;
             self.mounts.push((at.clone(), mount, owner));
         }
         Ok(())
     }
 
     /// Opens what will be covered, making it if it lies in a directory of ours.
-    fn mountpoint(&self, at: &RootPath, kind: Kind) -> Result<OwnedFd, RunError> {
-        let (base, below, owner) = self.enclosing(at);
+    fn mountpoint(&mut self, at: &RootPath, kind: Kind) -> Result<OwnedFd, RunError> {
+        let owner = self.enclosing(at).2;
         let mut look = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         if kind == Kind::Directory {
             look |= OFlags::DIRECTORY;
         }
-        let open = || -> io::Result<OwnedFd> {
-            if owner == Owner::Host {
+        let mut open = || -> io::Result<OwnedFd> {
+            if owner == Owner::Host || self.is_ready(at) {
+                let (base, below, _) = self.enclosing(at);
                 return Ok(fs::openat2(base, below, look, Mode::empty(), WITHIN)?);
             }
             let dir = self.holder(at)?;
             if kind != Kind::Directory {
-                return Ok(fs::openat(&dir, name(at), NEW_FILE, Mode::from_bits_truncate(0o444))?);
+                return Ok(fs::openat(dir, name(at), NEW_FILE, Mode::from_bits_truncate(0o444))?);
             }
-            match fs::mkdirat(&dir, name(at), Mode::from_bits_truncate(0o755)) {
-                Ok(()) | Err(Errno::EXIST) => Ok(fs::openat(&dir, name(at), look, Mode::empty())?),
+            match fs::mkdirat(dir, name(at), Mode::from_bits_truncate(0o755)) {
+                Ok(()) | Err(Errno::EXIST) => Ok(fs::openat(dir, name(at), look, Mode::empty())?),
                 Err(cause) => Err(cause.into()),
             }
         };

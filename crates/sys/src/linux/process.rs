@@ -1,4 +1,4 @@
-//! clone3(2), _exit(2), close_range(2).
+//! clone3(2), clone(2), _exit(2), close_range(2).
 
 use std::io;
 use std::os::fd::{FromRawFd, OwnedFd, RawFd};
@@ -75,6 +75,52 @@ pub fn clone3(flags: CloneFlags) -> io::Result<Side> {
             Ok(Side::Parent { pid, pidfd })
         }
     }
+}
+
+/// Memory for the stack of [`vfork`]'s child; made beforehand, so that the call itself allocates nothing.
+#[derive(Debug)]
+pub struct Stack(Box<[u128]>);
+
+impl Stack {
+    /// 64 KiB: several times what a few system calls and a message take.
+    #[must_use]
+    pub fn new() -> Self {
+        Self(vec![0; 4096].into_boxed_slice())
+    }
+}
+
+impl Default for Stack {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// `clone(child, stack, CLONE_VM | CLONE_VFORK | SIGCHLD, ...)`: a child that runs `child` in our memory, on a stack of its own,
+/// while we stand still until it has called execve(2) or ended. No page of ours is copied and none is faulted in again, which
+/// is most of what fork(2) costs. `child` returns only to end with that status.
+///
+/// # Errors
+/// EAGAIN and the others of clone(2).
+///
+/// clone(2), vfork(2).
+pub fn vfork(stack: &mut Stack, child: &mut dyn FnMut() -> i32) -> io::Result<rustix::process::Pid> {
+    extern "C" fn call(child: *mut libc::c_void) -> libc::c_int {
+        // SAFETY: `child` is the pointer that `vfork` passes below, to a reference that it holds while we run.
+        let child = unsafe { &mut *child.cast::<&mut dyn FnMut() -> i32>() };
+        child()
+    }
+    let mut child: &mut dyn FnMut() -> i32 = child;
+    let top = stack.0.as_mut_ptr_range().end;
+    // SAFETY: `top` is the aligned end of memory that only the child uses, and lives through the call; with CLONE_VFORK the
+    // kernel keeps us still until the child no longer runs in our memory, so nothing of ours is used from two sides; the
+    // process has one thread (a rule of the project, see the crate's doc).
+    let pid = unsafe {
+        libc::clone(call, top.cast(), libc::CLONE_VM | libc::CLONE_VFORK | libc::SIGCHLD, (&raw mut child).cast())
+    };
+    if pid < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    rustix::process::Pid::from_raw(pid).ok_or_else(|| io::Error::other("clone: no pid"))
 }
 
 /// `void _exit(int status)`: ends the process without running anything that atexit(3) knows, which belongs to the

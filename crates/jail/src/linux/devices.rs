@@ -1,0 +1,56 @@
+//! /dev: a small tmpfs with nodes of its own. One mount where a bind of each of the host's nodes would be five, and a jailed
+//! root can't reach the host's nodes at all.
+
+use std::io;
+use std::os::fd::OwnedFd;
+
+use rustix::fs::{self, FileType, Gid, Mode, Uid};
+use rustix::io::Errno;
+use thinjail_plan::path::RootPath;
+use thinjail_plan::step::{Access, Source};
+use thinjail_sys::linux::mount::MountAttr;
+
+use super::{source, tree};
+use crate::run::RunError;
+
+/// Room for the names of nodes, which is all there is to it.
+const SIZE: u64 = 64 << 10;
+
+/// What holds once everything is in it: nobody changes owner or mode of a node, and writing to a device needs no writable
+/// mount.
+pub(super) const LOCKED: Access = Access { write: false, exec: false, dev: true };
+
+/// The tmpfs, writable as yet; none where we may not make nodes (a container whose devices are limited, a user namespace), and
+/// the host's nodes have to be mounted one by one.
+pub(super) fn nodes(at: &RootPath, nodes: &[Source]) -> Result<Option<OwnedFd>, RunError> {
+    let mount = tree::tmpfs(at, SIZE, 0o755, (0, 0), Access { write: true, ..LOCKED })?;
+    for node in nodes {
+        let seen = source::open(node, &[])?;
+        let make = || -> Result<(), Errno> {
+            let stat = fs::fstat(&seen)?;
+            let file_type = FileType::from_raw_mode(stat.st_mode);
+            let mode = Mode::from_raw_mode(stat.st_mode);
+            let name = node.path.name().unwrap_or_default();
+            fs::mknodat(&mount, name, file_type, mode, stat.st_rdev)?;
+            if (stat.st_uid, stat.st_gid) != (0, 0) {
+                let (uid, gid) = (Uid::from_raw(stat.st_uid), Gid::from_raw(stat.st_gid));
+                fs::chownat(&mount, name, Some(uid), Some(gid), fs::AtFlags::SYMLINK_NOFOLLOW)?;
+            }
+            Ok(())
+        };
+        match make() {
+            Ok(()) => {}
+            Err(Errno::PERM | Errno::ACCESS) => return Ok(None),
+            Err(cause) => {
+                let what = format!("make a node for {} inside", node.path);
+                return Err(RunError::setup(what, io::Error::from(cause)));
+            }
+        }
+    }
+    Ok(Some(mount))
+}
+
+/// [`LOCKED`] as the kernel takes it.
+pub(super) fn locked() -> MountAttr {
+    source::attributes(LOCKED)
+}
