@@ -27,6 +27,8 @@ pub struct Entry {
     pub gid: u32,
     /// Which file it is.
     pub id: FileId,
+    /// Which device it is, `st_rdev`; 0 if it is none.
+    pub device: u64,
     /// What is in it, if it is a regular file of at most [`READ_MOST`] bytes.
     pub content: Option<Vec<u8>>,
     /// What may be done with the mount, if one begins here.
@@ -68,6 +70,7 @@ fn enter(real: &Path, path: &str, parent: Option<u64>, found: &mut Vec<Entry>) -
         uid: meta.uid(),
         gid: meta.gid(),
         id: FileId { dev: meta.dev(), ino: meta.ino() },
+        device: meta.rdev(),
         content: (kind == Kind::File && meta.len() <= READ_MOST).then(|| fs::read(real).ok()).flatten(),
         mount,
     };

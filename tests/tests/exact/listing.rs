@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
+use std::os::unix::fs::MetadataExt;
 
 use thinjail_closure::tree::{FileId, Kind};
 use thinjail_plan::plan::Plan;
@@ -18,6 +19,7 @@ struct Said {
     to: Option<String>,
     content: Option<Vec<u8>>,
     id: Option<FileId>,
+    device: Option<u64>,
     mount: Option<Mount>,
 }
 
@@ -35,6 +37,9 @@ impl Said {
         }
         if let Some(FileId { dev, ino }) = self.id {
             line += &format!(" #{dev}:{ino}");
+        }
+        if let Some(device) = self.device {
+            line += &format!(" device {device:#x}");
         }
         if let Some(mount) = &self.mount {
             let Access { write, exec, dev } = mount.access;
@@ -86,10 +91,14 @@ pub fn planned(plan: &Plan) -> Listing {
                 put(at.as_str(), Kind::Directory, said);
             }
             Step::Devices { at, nodes, links, .. } => {
-                put(at.as_str(), Kind::Directory, Said { mode: Some((0o755, 0, 0)), ..Said::default() });
+                // A mount of its own with nodes of its own, which are the host's devices.
+                let access = Access { write: false, exec: false, dev: true };
+                let said = Said { mode: Some((0o755, 0, 0)), mount: mounted(access), ..Said::default() };
+                put(at.as_str(), Kind::Directory, said);
                 for node in nodes {
-                    let access = Access { write: false, exec: false, dev: true };
-                    let said = Said { id: node.id, mount: mounted(access), ..Said::default() };
+                    let host = fs::symlink_metadata(&node.path).unwrap();
+                    let mode = Some((host.mode() & 0o7777, host.uid(), host.gid()));
+                    let said = Said { mode, device: Some(host.rdev()), ..Said::default() };
                     put(&format!("{at}/{}", node.path.name().unwrap()), node.kind, said);
                 }
                 for (name, to) in links {
@@ -142,6 +151,9 @@ pub fn seen(entries: &[Entry], plan: &Plan) -> Listing {
             Some(Step::PutFile { .. }) => Said { mode, mount, content: entry.content.clone(), ..Said::default() },
             Some(Step::Symlink { .. }) => Said { to, mount, ..Said::default() },
             Some(Step::Proc { .. }) => Said { mount, ..Said::default() },
+            None if entry.kind == Kind::CharDevice && entry.path.starts_with("/dev/") => {
+                Said { mode, mount, device: Some(entry.device), ..Said::default() }
+            }
             None if device_link(entry) => Said { to, mount, ..Said::default() },
             _ => Said { mount, ..of_the_host(entry) },
         }
