@@ -91,7 +91,7 @@ opens('link-out', '<', "$dir/out");
 opens('link-shadow', '<', "$dir/shadow");
 opens('link-up', '<', "$dir/up");
 opens('up', '<', "$dir/../../../../../../../../$ENV{SECRET}");
-opens('root-up', '<', "/proc/self/root/..$ENV{SECRET}");
+opens('root-up', '<', '/proc/self/root' . "/..$ENV{SECRET}");
 opens('cwd-up', '<', "/proc/self/cwd/../../../..$ENV{SECRET}");
 call('exec', 'execve', "$dir/program", $room, $room);
 

@@ -177,18 +177,18 @@ fn a_file_that_is_no_library_ends_the_search() {
 fn a_name_with_a_slash_is_a_path() {
     let mut world = world(main().needs("/opt/liba.so").needs("sub/libb.so")).libraries(&[
         "/opt/liba.so",
-        "/work/sub/libb.so",
+        "/srv/here/sub/libb.so",
         "/lib64/sub/libb.so",
     ]);
-    world.request.cwd = "/work".into();
-    assert_eq!(world.found(), ["/opt/liba.so", "/work/sub/libb.so"]);
+    world.request.cwd = "/srv/here".into();
+    assert_eq!(world.found(), ["/opt/liba.so", "/srv/here/sub/libb.so"]);
     assert_eq!(how(&world.find(), "/opt/liba.so"), How::Path);
 }
 
 #[test]
 fn an_empty_element_of_a_path_is_the_current_directory() {
-    let mut world = world(main().needs("liba.so").runpath("/none:")).libraries(&["/work/liba.so"]);
-    world.request.cwd = "/work".into();
+    let mut world = world(main().needs("liba.so").runpath("/none:")).libraries(&["/srv/here/liba.so"]);
+    world.request.cwd = "/srv/here".into();
     assert_eq!(world.found().len(), 1);
     world.request.cwd = "/".into();
     assert_eq!(world.missing(), ["liba.so"]);

@@ -1,0 +1,56 @@
+//! What of links is refused.
+
+use super::*;
+
+#[test]
+fn of_another_user_are_refused() {
+    let mut world = World::linux();
+    world.link_of(1000, false, "/srv/site", "/etc/hosts");
+    let (what, help) = world.problem(&www("read = [\"/srv/site\"]"));
+    assert_eq!(
+        what,
+        "read = \"/srv/site\": the link /srv/site -> /etc/hosts belongs to uid 1000, and the file at its end to uid 0, \
+         so it could be pointed anywhere"
+    );
+    assert_eq!(help, "write /etc/hosts if that is the file that is meant");
+}
+
+#[test]
+fn in_a_directory_of_others_are_refused() {
+    let mut world = World::linux();
+    world.own("/srv/x", Kind::File, 33, 0o644).link_of(0, true, "/srv/site", "x");
+    assert_eq!(
+        world.problem(&www("read = [\"/srv/site\"]")).0,
+        "read = \"/srv/site\": the link /srv/site -> x stands in a directory where others may write, and the \
+         file at its end belongs to uid 33, so it could be pointed anywhere"
+    );
+}
+
+#[test]
+fn of_who_owns_the_file_are_followed() {
+    let mut world = World::linux();
+    world.own("/home/u/site", Kind::Directory, 1000, 0o755).link_of(1000, true, "/srv/site", "/home/u/site");
+    let plan = world.plan(&www("read = [\"/srv/site\"]"));
+    assert!(world::line(&plan, "link", "/srv/site").unwrap().contains("to /home/u/site"));
+    assert!(world::line(&plan, "bind", "/home/u/site").is_some());
+}
+
+#[test]
+fn of_another_user_on_the_way_to_a_library_are_refused() {
+    let mut world = World::linux();
+    world.link_of(1000, false, "/opt/lib", "/usr/lib/x86_64-linux-gnu").file("/usr/lib/x86_64-linux-gnu/libz.so.1");
+    world.program("/bin/prog", &[("libz.so.1", "/opt/lib/libz.so.1")]);
+    let (what, _) = world.problem(&www("command = \"/bin/prog\""));
+    assert!(
+        what.starts_with("library libz.so.1, needed by /bin/prog, found by ld.so.cache: the link /opt/lib ->"),
+        "{what}"
+    );
+}
+
+#[test]
+fn of_another_user_on_the_way_to_what_is_made_are_refused() {
+    let mut world = World::linux();
+    world.link_of(1000, false, "/srv/data", "/etc");
+    let (what, _) = world.problem(&www("[[mount]]\nsource = \"/srv/data/x\"\ncreate = true"));
+    assert!(what.contains("the link /srv/data -> /etc belongs to uid 1000"), "{what}");
+}

@@ -1,0 +1,110 @@
+//! What of sources is refused.
+
+use super::*;
+
+#[test]
+fn that_are_missing_name_the_first_name_that_is_not_there() {
+    let (what, help) = problem("read = [\"/srv/site/www\"]");
+    assert_eq!(what, "read = \"/srv/site/www\": /srv does not exist");
+    assert_eq!(help, "make it, or write it as a [[mount]] with create = true or optional = true");
+    let (what, help) = problem("[[mount]]\nsource = \"/run/x\"");
+    assert_eq!(what, "[[mount]] source = \"/run/x\": /run/x does not exist");
+    assert_eq!(help, "make it, or write create = true or optional = true");
+}
+
+#[test]
+fn that_are_no_paths() {
+    assert_eq!(what("read = [\"etc\"]"), "read = \"etc\": \"etc\" is not an absolute path");
+    assert_eq!(what("write = [\"\"]"), "write = \"\": the path is empty");
+    assert_eq!(what("read = [\"/etc/../root\"]"), "read = \"/etc/../root\": \"/etc/../root\" has a `..` in it");
+}
+
+#[test]
+fn that_are_devices_or_fifos() {
+    let mut world = World::linux();
+    world.put("/srv/fifo", Kind::Fifo).put("/srv/disk", Kind::BlockDevice).put("/srv/null", Kind::CharDevice);
+    assert_eq!(
+        world.problem(&www("read = [\"/srv/fifo\"]")),
+        ("read = \"/srv/fifo\": /srv/fifo is a FIFO".into(), "mount its directory".into())
+    );
+    for name in ["disk", "null"] {
+        let (what, help) = world.problem(&www(&format!("read = [\"/srv/{name}\"]")));
+        assert_eq!(what, format!("read = \"/srv/{name}\": /srv/{name} is a device"));
+        assert_eq!(help, "name it in devices = [...]");
+    }
+}
+
+#[test]
+fn that_undo_the_jail() {
+    assert_eq!(problem("read = [\"/dev/null\"]").1, "write devices = [\"null\"]");
+    assert_eq!(
+        what("read = [\"/proc/sys\"]"),
+        "read = \"/proc/sys\": /proc shows the host's processes, and its switches"
+    );
+    let mount = |source: &str| format!("[[mount]]\nsource = \"{source}\"\ntarget = \"/x\"\nwrite = true");
+    for source in ["/", "/sys", "/sys/fs/cgroup"] {
+        let text = what(&mount(source));
+        assert!(text.ends_with(&format!("who may write to {source} controls the host")), "{text}");
+    }
+    assert!(what("[[mount]]\nsource = \"/proc\"\ntarget = \"/x\"").contains("/proc shows the host's processes"));
+}
+
+#[test]
+fn that_undo_the_jail_through_a_link() {
+    let mut world = World::linux();
+    world
+        .dir("/proc/sys")
+        .dir("/sys/fs")
+        .link("/srv/p", "/proc/sys")
+        .link("/srv/s", "/sys")
+        .link("/srv/d", "/dev")
+        .link("/srv/r", "/");
+    assert!(world.problem(&www("read = [\"/srv/r\"]")).0.contains("the jail's root can't be mounted over"));
+    assert!(world.problem(&www("read = [\"/srv/p\"]")).0.contains("/proc shows the host's processes"));
+    assert!(world.problem(&www("write = [\"/srv/s\"]")).0.contains("controls the host"));
+    assert!(world.problem(&www("read = [\"/srv/d\"]")).0.contains("/dev is made new"));
+}
+
+#[test]
+fn that_have_an_owner_and_are_not_made() {
+    let (what, help) = problem("[[mount]]\nsource = \"/run\"\nmode = \"0700\"");
+    assert_eq!(what, "[[mount]] source = \"/run\" has an owner, group or mode, but nothing is to be made");
+    assert_eq!(help, "write create = true, or take them out");
+}
+
+#[test]
+fn that_are_made_with_a_mode_that_is_none() {
+    assert_eq!(
+        what("[[mount]]\nsource = \"/run/x\"\ncreate = true\nmode = \"rwx\""),
+        "[[mount]] source = \"/run/x\": mode = \"rwx\" is not an octal number of three or four digits"
+    );
+}
+
+#[test]
+fn that_are_a_file_where_a_directory_is_made() {
+    assert_eq!(
+        what("[[mount]]\nsource = \"/etc/hosts\"\ncreate = true"),
+        "[[mount]] source = \"/etc/hosts\": /etc/hosts is there, but is no directory"
+    );
+    assert_eq!(
+        what("[[mount]]\nsource = \"/etc/hosts/x\"\ncreate = true"),
+        "[[mount]] source = \"/etc/hosts/x\": /etc/hosts is no directory"
+    );
+}
+
+#[test]
+fn that_the_host_refuses_even_if_optional() {
+    let mut world = World::linux();
+    world.link("/srv/a", "b").link("/srv/b", "a");
+    let (what, _) = world.problem(&www("[[mount]]\nsource = \"/srv/a\"\noptional = true"));
+    assert_eq!(what, "[[mount]] source = \"/srv/a\": too many links on the way");
+}
+
+#[test]
+fn that_are_directories_by_a_name_that_is_none() {
+    for name in ["", "/nginx", "nginx/", "../nginx", "nginx/./x", "a//b"] {
+        let (what, help) = problem(&format!("run-dir = \"{name}\""));
+        assert_eq!(what, format!("run-dir = {name:?} is not one or more plain names"));
+        assert_eq!(help, "write a name such as \"nginx\"; it goes below /run");
+    }
+}

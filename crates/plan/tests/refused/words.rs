@@ -1,0 +1,116 @@
+//! What of words is refused.
+
+use super::*;
+
+#[test]
+fn that_are_not_known() {
+    assert_eq!(
+        problem("network = \"host\""),
+        ("network = \"host\" is not known".into(), "write one of inherit, none".into())
+    );
+    assert_eq!(problem("proc = \"ful\""), ("proc = \"ful\" is not known".into(), "did you mean \"full\"?".into()));
+    assert_eq!(what("wait = \"one\""), "wait = \"one\" is not known");
+    assert_eq!(what("etc = [\"shadow\"]"), "etc: \"shadow\" is none of the usual files");
+}
+
+#[test]
+fn of_capabilities() {
+    assert_eq!(
+        problem("capabilities = [\"net_bind_servce\"]"),
+        ("capabilities: there is no capability \"net_bind_servce\"".into(), "did you mean net_bind_service?".into())
+    );
+    let (what, help) = problem("capabilities = \"CAP_SYS_ADMIN\"");
+    assert_eq!(
+        what,
+        "capabilities: sys_admin would undo the jail: it mounts and unmounts, and with that there is no jail"
+    );
+    assert_eq!(help, "take it out; a program that needs it can't be jailed");
+    for name in ["sys_module", "sys_rawio", "sys_boot", "sys_ptrace", "mknod", "dac_read_search", "bpf", "setfcap"] {
+        assert!(super::what(&format!("capabilities = \"{name}\"")).contains("would undo the jail"), "{name}");
+    }
+}
+
+#[test]
+fn of_limits() {
+    assert_eq!(
+        problem("limits.memoryuse = \"1G\""),
+        (
+            "limits: memoryuse counts over the whole jail, which this version can't do yet".into(),
+            "take it out; vmemoryuse, maxproc and openfiles are limits of each process or user".into()
+        )
+    );
+    assert_eq!(problem("limits.openfile = 1").1, "did you mean openfiles?");
+    assert_eq!(what("limits.filesize = \"1.5G\""), "limits: filesize = \"1.5G\" can't be understood");
+    assert_eq!(what("limits.cputime = \"1M\""), "limits: cputime = \"1M\" can't be understood");
+}
+
+#[test]
+fn of_signals_and_times() {
+    assert_eq!(problem("stop-signal = \"QIUT\"").1, "did you mean QUIT?");
+    assert_eq!(what("stop-signal = \"15\""), "stop-signal = \"15\": a number is not the same signal on every system");
+    assert_eq!(what("stop-timeout = \"soon\""), "stop-timeout = \"soon\" is no time");
+}
+
+#[test]
+fn of_the_environment() {
+    for name in ["", "1A", "A B", "A=B", "Ä"] {
+        assert!(what(&format!("env = {{ {name:?} = \"x\" }}")).ends_with("is no name of a variable"), "{name}");
+    }
+}
+
+#[test]
+fn of_numbers() {
+    assert_eq!(what("umask = \"8\""), "umask = \"8\" is not an octal number of three or four digits");
+    assert_eq!(what("umask = \"7777\""), "umask = \"7777\" is not an octal number of three or four digits");
+    assert_eq!(what("descriptors = [2]"), "descriptors: 2 is not 3 or more");
+    assert_eq!(what("descriptors = [3, 3]"), "descriptors: 3 is written twice");
+    assert_eq!(what("tmp = \"0\""), "tmp = \"0\" is no size");
+}
+
+#[test]
+fn of_host_names() {
+    for name in ["", "-a", "a_b", "a..b", "a.", &"a".repeat(64), &"a.".repeat(40)] {
+        let what = what(&format!("hostname = \"{name}\""));
+        assert_eq!(what, format!("hostname = {name:?} is no host name"));
+    }
+}
+
+#[test]
+fn of_directories() {
+    assert_eq!(what("chdir = \"/srv\""), "chdir: there will be no directory /srv inside");
+    assert_eq!(what("chdir = \"srv\""), "chdir: \"srv\" is not an absolute path");
+    assert_eq!(
+        what("read = [\"/var/lib\"]\nchdir = \"/var/lib/x\""),
+        "chdir: there will be no directory /var/lib/x inside"
+    );
+}
+
+#[test]
+fn of_jail_on_linux() {
+    assert_eq!(
+        problem("params = { \"allow.mlock\" = \"\" }"),
+        ("params: these are jail(8)'s parameters".into(), "write them under [freebsd]".into())
+    );
+}
+
+#[test]
+fn of_jail_that_are_ours() {
+    for (param, help) in [
+        ("path", "take it out: the root is made in memory"),
+        ("persist", "take it out: the jail ends with its last process"),
+        ("exec.start", "write the keys for it: user, umask, env, command"),
+        ("mount.devfs", "take it out: this version does not do that"),
+        ("a b", "write a name of jail(8)'s parameters"),
+    ] {
+        let problem = World::freebsd(1_400_000).problem(&format!("user = \"www\"\nparams = {{ {param:?} = \"\" }}"));
+        assert_eq!(problem, (format!("params: {param} is thinjail's own"), help.into()));
+    }
+}
+
+#[test]
+fn with_a_nul_byte_in_a_spec_that_is_no_file() {
+    let spec = Spec { command: Words::List(vec!["/bin/true".into(), "a\0b".into()]), ..Spec::default() };
+    let problems = thinjail_plan::resolve::resolve("x", &spec, &World::linux().facts(&spec)).unwrap_err();
+    assert_eq!(problems[0].what, "command has a NUL byte in it, which no system call takes");
+    assert_eq!(problems.len(), 1);
+}
