@@ -220,9 +220,11 @@ impl Running {
     /// Every process of the jail, its pid 1 first if that runs.
     #[must_use]
     pub fn inside(&self) -> Vec<Process> {
-        let mut inside = Process::below(self.pid());
-        inside.sort_by_key(|process| (process.inner_pid(), process.pid));
-        inside
+        // One that ends meanwhile has no pid any more, and would come first.
+        let pair = |process: Process| Some((process.inner_pid()?, process));
+        let mut inside: Vec<(i32, Process)> = Process::below(self.pid()).into_iter().filter_map(pair).collect();
+        inside.sort();
+        inside.into_iter().map(|(_, process)| process).collect()
     }
 
     /// The processes of the jail that execute this file.

@@ -7,6 +7,7 @@ pub mod binary;
 #[cfg(target_os = "linux")]
 pub mod calls;
 pub mod client;
+pub mod figures;
 #[cfg(target_os = "linux")]
 pub mod host;
 pub mod jail;

@@ -1,7 +1,7 @@
 //! Law 11: a user of the host who owns a directory that is mounted, and plays with links and names in it while jails start,
 //! never gets another file into one, nor another owner or mode for a file outside.
 #![cfg(target_os = "linux")]
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout, missing_docs)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
@@ -9,6 +9,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
+use thinjail_tests::figures::show;
 use thinjail_tests::host::alone;
 use thinjail_tests::jail::{Finished, thinjail_through};
 use thinjail_tests::temp::{TempDir, chmod};
@@ -198,9 +199,9 @@ fn start_all(ground: &Ground, game: &str, starts: usize, through: &[&str], flags
     }
     drop(player);
     ground.outside.iter().for_each(Outside::assert_unchanged);
-    println!("{game}: {} of {starts} starts went well, {} were refused", count.clean, count.refused);
+    show(&format!("{game}: {} of {starts} starts went well, {} were refused", count.clean, count.refused));
     for (why, times) in &count.reasons {
-        println!("{times:5} {why}");
+        show(&format!("{times:5} {why}"));
     }
     count
 }

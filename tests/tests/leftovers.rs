@@ -3,7 +3,7 @@
 //! What SIGKILL of the supervisor may leave is named here and nowhere else: its pidfile, which the next start replaces, and
 //! empty directories that were made for the jail, which the next start uses.
 #![cfg(target_os = "linux")]
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout, missing_docs)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -13,6 +13,7 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
+use thinjail_tests::figures::show;
 use thinjail_tests::host::{Snapshot, alone};
 use thinjail_tests::jail::{Thinjail, thinjail, thinjail_through};
 use thinjail_tests::process::Process;
@@ -283,7 +284,7 @@ fn a_start_that_fails_at_any_system_call_leaves_nothing() {
             site.assert_as_before(&what);
         }
     }
-    println!("{failed} starts failed, each at another system call; nothing was left");
+    show(&format!("{failed} starts failed, each at another system call; nothing was left"));
     assert!(failed >= 40, "only {failed} starts failed");
 }
 
@@ -360,8 +361,8 @@ fn sigkill_of_each_process_before_each_system_call_leaves_nothing() {
         }
     }
     let kills: u32 = histogram.values().sum();
-    println!("{kills} kills, by process and system call:");
-    histogram.iter().for_each(|(phase, count)| println!("{count:5} {phase}"));
+    show(&format!("{kills} kills, by process and system call:"));
+    histogram.iter().for_each(|(phase, count)| show(&format!("{count:5} {phase}")));
     for named in [
         "supervisor mkdirat",
         "supervisor fchown",
@@ -491,7 +492,7 @@ fn sigkill_at_random_moments_leaves_nothing() {
     for ((phase, target), count) in &histogram {
         writeln!(table, "{count:5} {:16} {target}", format!("{phase:?}")).unwrap();
     }
-    println!("{table}");
+    show(&table);
 }
 
 /// Knuth's MMIX generator: good enough to pick moments.
