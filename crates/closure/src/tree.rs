@@ -75,7 +75,7 @@ pub trait ReadAt {
 }
 
 /// A tree of files. Paths are absolute; the ones handed to these methods have no link among their parents, which
-/// [`resolve`] sees to, so an implementation never has to follow one.
+/// [`resolve`](resolve()) sees to, so an implementation never has to follow one.
 pub trait Tree {
     /// lstat(2).
     fn lstat(&self, path: &Path) -> io::Result<Meta>;

@@ -1,10 +1,16 @@
 //! Inspects the host, applies a plan, supervises, tears down.
 
-mod apply;
 pub mod inspect;
-mod os;
-mod pidfile;
 pub mod run;
+
+// What engines share. It is compiled and tested on FreeBSD too, whose engine does not use it yet.
+#[cfg_attr(not(target_os = "linux"), allow(dead_code))]
+mod apply;
+#[cfg_attr(not(target_os = "linux"), allow(dead_code))]
+mod os;
+#[cfg_attr(not(target_os = "linux"), allow(dead_code))]
+mod pidfile;
+#[cfg_attr(not(target_os = "linux"), allow(dead_code))]
 mod supervise;
 
 #[cfg(target_os = "freebsd")]

@@ -1,4 +1,4 @@
-//! TOML -> [`Spec`](super::Spec), with line, column and hint for what does not fit.
+//! TOML -> [`super::Spec`], with line, column and hint for what does not fit.
 
 use std::fmt;
 use std::ops::Range;
