@@ -117,14 +117,18 @@ pub(super) fn build(steps: &[Planned], made: &[&HostDir]) -> Result<Tree, RunErr
         builder.step(step, rest)?;
         steps = rest;
     }
-    mount_setattr(&builder.root, c"", false, source::attributes(*access))
-        .map_err(|cause| RunError::setup("make the root of the jail read-only".into(), cause))?;
+    mount_setattr(&builder.root, c"", false, source::attributes(*access)).map_err(|cause| not_read_only(at, cause))?;
     let Builder { root, late, .. } = builder;
     Ok(Tree { root, late, namespaces: namespaces.clone(), hostname: hostname.clone() })
 }
 
 fn malformed(why: &str) -> RunError {
     RunError::setup("carry out the plan".into(), io::Error::other(format!("{why}; this is a bug in thinjail")))
+}
+
+fn not_read_only(at: &RootPath, cause: io::Error) -> RunError {
+    let help = Errno::from_io_error(&cause).and_then(setting);
+    RunError::setup(format!("make {at} inside read-only"), cause).help(help)
 }
 
 /// A new tmpfs(5), detached.
@@ -287,7 +291,7 @@ impl Builder<'_> {
         links: &[(String, String)],
         below: &[&Step],
     ) -> Result<(), RunError> {
-        let failed = |cause: io::Error| RunError::setup(format!("make {at} read-only"), cause);
+        let failed = |cause| not_read_only(at, cause);
         let again = rustix::io::fcntl_dupfd_cloexec(&mount, 0).map_err(|cause| failed(cause.into()))?;
         self.mounts.push((at.clone(), again, Owner::Us));
         self.links(at, links)?;
