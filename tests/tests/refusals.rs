@@ -173,3 +173,23 @@ fn a_kernel_that_mounts_nothing_on_a_detached_tree_makes_the_same_jail() {
     then.expect_code(0);
     assert_eq!(today.stdout, then.stdout);
 }
+
+#[test]
+fn where_no_nodes_can_be_made_the_host_s_are_mounted_as_restricted() {
+    let _alone = alone();
+    need!(skip::namespaces());
+    need!(skip::program("strace"));
+    let script = "while read -r _ _ _ _ at options _; do case $at in /dev*) echo $at ${options%%,rel*}; esac; done \
+                  </proc/self/mountinfo; chmod 600 /dev/null || echo refused; : >/dev/null && echo written";
+    let args = ["run", "--user=root", "--devices=shm", "--programs=chmod", "--", "/bin/sh", "-c", script];
+    // A container's device rules, or a user namespace.
+    let no_nodes = ["strace", "-qq", "-o", "/dev/null", "-e", "inject=mknodat:error=EPERM"];
+    let finished = thinjail_through(no_nodes, args).run();
+    let mut lines: Vec<&str> = finished.expect_code(0).stdout.lines().collect();
+    assert_eq!(lines.split_off(6), ["refused", "written"], "{}", finished.stderr);
+    lines.sort_unstable();
+    let node = |name: &str| format!("/dev/{name} ro,nosuid,noexec");
+    let expected = ["full", "null", "random"].map(node).into_iter().chain(["/dev/shm rw,nosuid,nodev,noexec".into()]);
+    let expected: Vec<String> = expected.chain(["urandom", "zero"].map(node)).collect();
+    assert_eq!(lines, expected);
+}
