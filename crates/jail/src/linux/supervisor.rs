@@ -7,6 +7,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 use rustix::net::{RecvFlags, recv};
 use rustix::process::{Pid, PidfdFlags, Signal, WaitId, WaitIdOptions, pidfd_open, pidfd_send_signal, waitid};
+use thinjail_sys::linux::memory;
 use thinjail_sys::linux::signal::{self, SignalSet};
 
 use super::message::{Message, SIZE};
@@ -56,12 +57,21 @@ pub(super) struct Jail {
     pub(super) life: OwnedFd,
 }
 
+/// How long a jail runs before we take it for one that stays, and give back the memory that its start took.
+const SETTLED: Duration = Duration::from_secs(1);
+
 /// Waits until the jail is gone; says how the main process ended.
 pub(super) fn supervise(jail: &Jail, rules: Rules<'_>, signals: &Signals) -> std::io::Result<Outcome> {
     let start = Instant::now();
     let mut state = State::Running;
+    let mut settles = Some(SETTLED);
     loop {
-        let wait = machine::deadline(&state).map(|deadline| deadline.saturating_sub(start.elapsed()));
+        if settles.is_some_and(|at| start.elapsed() >= at) {
+            settles = None;
+            memory::give_back();
+        }
+        let until = [machine::deadline(&state), settles].into_iter().flatten().min();
+        let wait = until.map(|until| until.saturating_sub(start.elapsed()));
         let event = next_event(jail, signals, wait)?;
         let (after, actions) = machine::next(rules, state, event, start.elapsed());
         for action in actions {
