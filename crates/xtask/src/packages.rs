@@ -27,6 +27,7 @@ const PACKAGES: &[Package] = &[
     package("gcc", "small C programs that the tests run in a jail, and the linker"),
     package("libc6-dev", "headers for them"),
     package("libmemcached-tools", "the client of memcached"),
+    package("libnginx-mod-http-echo", "a module of nginx, whose directory the shipped profile brings"),
     package("mandoc", "lints the man pages"),
     package("memcached", "a daemon whose shipped profile is tested"),
     package("nginx", "a daemon whose shipped profile is tested"),
