@@ -291,6 +291,23 @@ fn the_classic_way_out_of_a_chroot_leads_nowhere() {
     need!(skip::program("cc"));
     let site = Site::new();
     let flags = ["--user", "root", "--capabilities", "sys_chroot"];
+fn above_a_chroot_that_thinjail_was_started_in_is_nothing_either() {
+    let _alone = alone();
+    need!(skip::namespaces());
+    let dir = TempDir::new();
+    let escape = r#"
+        my $before = join ":", (stat "/")[0, 1];
+        chroot "/usr" or die "chroot: $!"; chdir ".." for 1 .. 99; chroot "." or die "chroot: $!";
+        print $before eq join(":", (stat "/")[0, 1]) ? "still inside" : "out";
+    "#;
+    // In a mount namespace of its own, so that nothing has to be unmounted.
+    let script = format!("mount --rbind / '{0}' && exec chroot '{0}' \"$@\"", dir.path().display());
+    let through = ["unshare", "--mount", "sh", "-c", &script, "sh"];
+    let args = ["run", "--user=root", "--capabilities=sys_chroot", "--", PERL, "-e", escape];
+    assert_eq!(thinjail_through(through, args).run().expect_code(0).stdout, "still inside");
+}
+
+#[test]
     let played = site.play(&flags);
     // With that capability the calls themselves succeed: there is just nothing above.
     judge(&played, &[("chroot", &[0]), ("chroot-again", &[0])], &flags);

@@ -115,7 +115,7 @@ fn what_a_filter_or_an_old_kernel_refuses_is_told() {
 }
 
 #[test]
-fn a_root_that_is_no_mount_point_is_told() {
+fn a_root_that_is_no_mount_point_is_as_good_as_any() {
     let _alone = alone();
     need!(skip::namespaces());
     need!(skip::path(BUSYBOX));
@@ -124,17 +124,9 @@ fn a_root_that_is_no_mount_point_is_told() {
     dir.dir("bin");
     dir.program("bin/busybox", fs::read(BUSYBOX).unwrap());
     dir.program("thinjail", fs::read(binary::thinjail()).unwrap());
-    let root = dir.path().display().to_string();
     let run = ["/thinjail", "run", "--user=65534", "--", "/bin/busybox", "echo", "works"];
     let before = Snapshot::take(&[dir.path()]);
-    let output = Command::new("chroot").arg(&root).args(run).output().unwrap();
-    let stderr = String::from_utf8_lossy(&output.stderr);
-    assert_eq!(output.status.code(), Some(125), "{stderr}");
-    assert!(stderr.contains("mount --bind"), "{stderr}");
-    before.assert_same_now(&[dir.path()]);
-    // What the help says is true. In a namespace of its own, so that nothing has to be unmounted.
-    let bound = format!("mount --bind '{root}' '{root}' && exec chroot '{root}' \"$@\"");
-    let output = Command::new("unshare").args(["--mount", "sh", "-c", &bound, "sh"]).args(run).output().unwrap();
+    let output = Command::new("chroot").arg(dir.path()).args(run).output().unwrap();
     assert_eq!(String::from_utf8_lossy(&output.stdout), "works\n", "{}", String::from_utf8_lossy(&output.stderr));
     before.assert_same_now(&[dir.path()]);
 }

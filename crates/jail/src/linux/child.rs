@@ -5,7 +5,7 @@
 use std::ffi::CString;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
-use rustix::fs::{self, Mode, OFlags};
+use rustix::fs::{self, AtFlags, Mode, OFlags, StatxFlags};
 use rustix::io::Errno;
 use rustix::mount::{
     FsMountFlags, FsOpenFlags, MountAttrFlags, MoveMountFlags, UnmountFlags, fsconfig_create, fsconfig_set_string,
@@ -268,6 +268,7 @@ fn tell(to: BorrowedFd<'_>, message: Message) {
 fn take_root(tree: &Tree) -> Result<(), Failure> {
     // Shared mounts would carry what we do here back to the host: the lazy unmount below would take the host's own
     // mounts away.
+    leave_chroot(tree).map_err(at(Phase::Attach))?;
     mount_setattr(fs::CWD, c"/", true, MountAttr::default()).map_err(io_at(Phase::Private))?;
     move_mount(&tree.root, c"", fs::CWD, c"/", MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH).map_err(at(Phase::Attach))?;
     rustix::process::fchdir(&tree.root).map_err(at(Phase::Attach))?;
@@ -279,6 +280,29 @@ fn take_root(tree: &Tree) -> Result<(), Failure> {
 
 /// Attaches one of the mounts that had to wait.
 fn attach_late(root: &OwnedFd, late: &Late) -> Result<(), Errno> {
+/// If we were started in a chroot(2), goes to the root of the namespace: what is above would stay there under the jail, and
+/// CAP_SYS_CHROOT is all that is needed to climb to it.
+fn leave_chroot(tree: &Tree) -> Result<(), Errno> {
+    let start = fs::open(c"/", OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?;
+    let place = || -> Result<_, Errno> {
+        let stat = fs::statx(fs::CWD, c".", AtFlags::empty(), StatxFlags::INO | StatxFlags::MNT_ID)?;
+        Ok((stat.stx_mnt_id, stat.stx_ino))
+    };
+    // With a root elsewhere, `..` ends at the root of the namespace only.
+    rustix::process::fchdir(&tree.root)?;
+    rustix::process::chroot(c".")?;
+    rustix::process::fchdir(start)?;
+    let mut last = None;
+    loop {
+        let here = place()?;
+        if last == Some(here) {
+            return rustix::process::chroot(c".");
+        }
+        last = Some(here);
+        rustix::process::chdir(c"../../../../../../../..")?;
+    }
+}
+
     let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     let point = fs::openat2(root, late.at.as_c_str(), flags, Mode::empty(), WITHIN)?;
     let onto = MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH | MoveMountFlags::MOVE_MOUNT_T_EMPTY_PATH;
@@ -320,9 +344,6 @@ fn resource(word: &str) -> Option<Resource> {
         _ => return None,
     })
 }
-
-/// Mounts hang below the root's own mount, and a plain directory has none.
-const CHROOT: &str = "the root directory is not a mount point, as in a chroot(8): `mount --bind DIR DIR` before entering it makes it one";
 
 /// Turns what the child told into what the user reads.
 pub(super) fn explain(phase: Phase, index: u32, errno: Errno, exec: &Exec, late: &[RootPath]) -> RunError {
@@ -373,7 +394,6 @@ pub(super) fn explain(phase: Phase, index: u32, errno: Errno, exec: &Exec, late:
         _ => Class::Setup,
     };
     let help = match (phase, errno) {
-        (Phase::Private, Errno::INVAL) => Some(CHROOT.to_owned()),
         (Phase::Private | Phase::Attach | Phase::Mount | Phase::Pivot | Phase::Detach, Errno::PERM | Errno::NOSYS) => {
             source::setting(errno)
         }
