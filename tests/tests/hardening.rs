@@ -198,10 +198,9 @@ const INVAL: u32 = 22;
 const TXTBSY: u32 = 26;
 const ROFS: u32 = 30;
 const NOSYS: u32 = 38;
-const STALE: u32 = 116;
 
 /// What may be said to each attempt; EPERM to all that are not here.
-const SAID: [(&str, &[u32]); 51] = [
+const SAID: [(&str, &[u32]); 46] = [
     ("write-null", &[0]),
     ("end", &[0]),
     ("secret", &[NOENT]),
@@ -248,11 +247,6 @@ const SAID: [(&str, &[u32]); 51] = [
     ("root-up", &[NOENT]),
     ("cwd-up", &[NOENT]),
     ("exec", &[ACCES]),
-    ("user-umount", &[INVAL]),
-    ("user-umount-root", &[INVAL, PERM]),
-    ("user-create", &[ROFS]),
-    ("user-init-mem", &[NOENT, ACCES]),
-    ("user-open_by_handle_at", &[PERM, STALE]),
 ];
 
 #[track_caller]
@@ -291,6 +285,12 @@ fn the_classic_way_out_of_a_chroot_leads_nowhere() {
     need!(skip::program("cc"));
     let site = Site::new();
     let flags = ["--user", "root", "--capabilities", "sys_chroot"];
+    let played = site.play(&flags);
+    // With that capability the calls themselves succeed: there is just nothing above.
+    judge(&played, &[("chroot", &[0]), ("chroot-again", &[0])], &flags);
+}
+
+#[test]
 fn above_a_chroot_that_thinjail_was_started_in_is_nothing_either() {
     let _alone = alone();
     need!(skip::namespaces());
@@ -305,12 +305,6 @@ fn above_a_chroot_that_thinjail_was_started_in_is_nothing_either() {
     let through = ["unshare", "--mount", "sh", "-c", &script, "sh"];
     let args = ["run", "--user=root", "--capabilities=sys_chroot", "--", PERL, "-e", escape];
     assert_eq!(thinjail_through(through, args).run().expect_code(0).stdout, "still inside");
-}
-
-#[test]
-    let played = site.play(&flags);
-    // With that capability the calls themselves succeed: there is just nothing above.
-    judge(&played, &[("chroot", &[0]), ("chroot-again", &[0])], &flags);
 }
 
 #[test]

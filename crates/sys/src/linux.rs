@@ -6,4 +6,5 @@ pub mod memory;
 pub mod mount;
 pub mod net;
 pub mod process;
+pub mod seccomp;
 pub mod signal;

@@ -21,6 +21,7 @@ use thinjail_sys::linux::keyring::join_session_keyring;
 use thinjail_sys::linux::mount::{MountAttr, mount_setattr};
 use thinjail_sys::linux::net::loopback_up;
 use thinjail_sys::linux::process::{self, CloneFlags, CloseRange, Stack};
+use thinjail_sys::linux::seccomp::deny_user_namespaces;
 use thinjail_sys::linux::signal;
 
 use super::message::{MARKS, Message, Phase};
@@ -212,6 +213,7 @@ impl Child {
         for descriptor in &self.descriptors {
             process::keep_on_exec(*descriptor).map_err(io_at(Phase::Descriptors))?;
         }
+        deny_user_namespaces().map_err(io_at(Phase::Filter))?;
         rustix::process::umask(self.umask);
         rustix::process::chdir(self.chdir.as_c_str()).map_err(at(Phase::Chdir))
     }
@@ -266,9 +268,9 @@ fn tell(to: BorrowedFd<'_>, message: Message) {
 
 /// Makes the tree our root and lets go of the host's.
 fn take_root(tree: &Tree) -> Result<(), Failure> {
+    leave_chroot(tree).map_err(at(Phase::Attach))?;
     // Shared mounts would carry what we do here back to the host: the lazy unmount below would take the host's own
     // mounts away.
-    leave_chroot(tree).map_err(at(Phase::Attach))?;
     mount_setattr(fs::CWD, c"/", true, MountAttr::default()).map_err(io_at(Phase::Private))?;
     move_mount(&tree.root, c"", fs::CWD, c"/", MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH).map_err(at(Phase::Attach))?;
     rustix::process::fchdir(&tree.root).map_err(at(Phase::Attach))?;
@@ -278,8 +280,6 @@ fn take_root(tree: &Tree) -> Result<(), Failure> {
     rustix::process::chdir(c"/").map_err(at(Phase::Detach))
 }
 
-/// Attaches one of the mounts that had to wait.
-fn attach_late(root: &OwnedFd, late: &Late) -> Result<(), Errno> {
 /// If we were started in a chroot(2), goes to the root of the namespace: what is above would stay there under the jail, and
 /// CAP_SYS_CHROOT is all that is needed to climb to it.
 fn leave_chroot(tree: &Tree) -> Result<(), Errno> {
@@ -303,6 +303,8 @@ fn leave_chroot(tree: &Tree) -> Result<(), Errno> {
     }
 }
 
+/// Attaches one of the mounts that had to wait.
+fn attach_late(root: &OwnedFd, late: &Late) -> Result<(), Errno> {
     let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     let point = fs::openat2(root, late.at.as_c_str(), flags, Mode::empty(), WITHIN)?;
     let onto = MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH | MoveMountFlags::MOVE_MOUNT_T_EMPTY_PATH;
@@ -381,6 +383,10 @@ pub(super) fn explain(phase: Phase, index: u32, errno: Errno, exec: &Exec, late:
             Some("the caller has to have them itself"),
         ),
         Phase::NoNewPrivs => ("set no_new_privs".into(), None),
+        Phase::Filter => (
+            "keep user namespaces out of the jail by seccomp(2)".into(),
+            Some("the kernel needs CONFIG_SECCOMP_FILTER"),
+        ),
         Phase::Descriptors => ("close the descriptors that are not named".into(), None),
         Phase::Chdir => (
             format!("change to the directory {} inside as user {}", exec.chdir, ids.uid),

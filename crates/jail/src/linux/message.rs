@@ -37,13 +37,15 @@ pub(super) enum Phase {
     NoNewPrivs,
     /// close_range(2).
     Descriptors,
+    /// seccomp(2).
+    Filter,
     /// chdir(2).
     Chdir,
     /// execve(2).
     Exec,
 }
 
-const PHASES: [Phase; 17] = [
+const PHASES: [Phase; 18] = [
     Phase::Guard,
     Phase::Private,
     Phase::Attach,
@@ -59,6 +61,7 @@ const PHASES: [Phase; 17] = [
     Phase::Capabilities,
     Phase::NoNewPrivs,
     Phase::Descriptors,
+    Phase::Filter,
     Phase::Chdir,
     Phase::Exec,
 ];
