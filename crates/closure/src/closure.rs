@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 pub use crate::find::{FindError, Finder, NotExecutable, Objects, Request, System, find};
 use crate::tree::Resolved;
+pub use crate::uses::{Use, Uses};
 
 /// What a member is to the program.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -109,6 +110,10 @@ pub struct Closure {
     /// How the loader wants the entries of /etc/ld.so.cache to be marked, if it reads one.
     #[serde(default)]
     pub cache: Option<CacheMark>,
+    /// What it asks for of the usual files of /etc; none where that can't be known: of a static program, or one of another
+    /// libc than glibc.
+    #[serde(default)]
+    pub uses: Option<Box<Uses>>,
 }
 
 /// What [`hints::ld_so_cache::write`](crate::hints::ld_so_cache::write) has to know of the program's machine.

@@ -7,6 +7,7 @@
 use std::borrow::Cow;
 use std::cell::OnceCell;
 use std::io;
+use std::rc::Rc;
 
 use object::elf::{self as raw, FileHeader32, FileHeader64};
 use object::endian::Endianness;
@@ -14,6 +15,11 @@ use object::read::elf::{Dyn, FileHeader, ProgramHeader};
 
 use crate::machine::Machine;
 use crate::tree::ReadAt;
+use crate::uses::{self, Signs, Symbols};
+
+mod place;
+
+use place::{Tables, data, place};
 
 /// As many bytes of program headers as the Linux kernel takes.
 const PROGRAM_HEADERS_MAX: u64 = 65536;
@@ -90,9 +96,12 @@ pub struct Object {
     pub runpath: Option<String>,
     /// `DF_1_NODEFLIB`: default directories are not for it.
     pub no_default_lib: bool,
-    /// Where the string table of its symbols is: offset and size.
-    strings: Option<(u64, u64)>,
-    unwinds: OnceCell<bool>,
+    /// Its symbols; none where it has none, or they can't be found.
+    symbols: Option<Symbols>,
+    /// Offset and size of the parts in which data may be.
+    data: Vec<(u64, u64)>,
+    functions: OnceCell<Signs>,
+    paths: OnceCell<Signs>,
 }
 
 impl Object {
@@ -121,21 +130,21 @@ impl Object {
         self.kind == raw::ET_EXEC.0 || self.kind == raw::ET_DYN.0
     }
 
-    /// Whether a symbol of this object has the name of a function for which glibc loads libgcc_s when it is called. `file`
-    /// is the file this was parsed from; it is read once.
-    ///
-    /// It looks for the names in the string table and not in the symbols, which costs a tenth and errs, very rarely, by
-    /// saying yes.
-    pub fn unwinds(&self, file: impl FnOnce() -> io::Result<Box<dyn ReadAt>>) -> bool {
-        *self.unwinds.get_or_init(|| match self.strings {
-            Some((offset, size)) => file().and_then(|file| mentions(&*file, offset, size, UNWINDING)).unwrap_or(false),
-            None => false,
+    /// What the functions that this object names ask for. `file` is the file this was parsed from; it is read once.
+    pub fn functions(&self, file: impl FnOnce() -> io::Result<Rc<dyn ReadAt>>) -> &Signs {
+        self.functions.get_or_init(|| {
+            let Some(symbols) = &self.symbols else { return Signs::default() };
+            file().and_then(|file| uses::functions(&*file, symbols)).unwrap_or_else(|_| Signs::unreadable())
+        })
+    }
+
+    /// What the paths that are in its data ask for; likewise.
+    pub fn paths(&self, file: impl FnOnce() -> io::Result<Rc<dyn ReadAt>>) -> &Signs {
+        self.paths.get_or_init(|| {
+            file().and_then(|file| uses::paths(&*file, &self.data)).unwrap_or_else(|_| Signs::unreadable())
         })
     }
 }
-
-/// pthread_cancel(3), pthread_exit(3), thrd_exit(3) and backtrace(3) unwind the stack.
-const UNWINDING: &[&[u8]] = &[b"\0pthread_cancel\0", b"\0pthread_exit\0", b"\0thrd_exit\0", b"\0backtrace\0"];
 
 /// A file whose beginning is in memory.
 struct Headed<'f> {
@@ -178,8 +187,10 @@ fn parse<H: FileHeader<Endian = Endianness>>(file: &Headed<'_>) -> Result<Object
         rpath: None,
         runpath: None,
         no_default_lib: false,
-        strings: None,
-        unwinds: OnceCell::new(),
+        symbols: None,
+        data: Vec::new(),
+        functions: OnceCell::new(),
+        paths: OnceCell::new(),
     };
     let count = header.e_phnum(endian);
     if count == 0 {
@@ -207,6 +218,7 @@ fn parse<H: FileHeader<Endian = Endianness>>(file: &Headed<'_>) -> Result<Object
             .map_err(|()| ElfError::Outside("the dynamic section"))?;
         dynamic::<H>(&mut object, file, endian, entries, segments)?;
     }
+    object.data = data::<H>(endian, segments, object.symbols.as_ref(), file.file.len());
     Ok(object)
 }
 
@@ -218,6 +230,7 @@ fn dynamic<H: FileHeader<Endian = Endianness>>(
     segments: &[H::ProgramHeader],
 ) -> Result<(), ElfError> {
     let (mut table, mut size) = (None, None);
+    let mut tables = Tables::default();
     let (mut soname, mut rpath, mut runpath) = (None, None, None);
     let mut needs = Vec::new();
     for entry in entries {
@@ -234,23 +247,23 @@ fn dynamic<H: FileHeader<Endian = Endianness>>(
             raw::DT_RPATH => rpath = Some(value),
             raw::DT_RUNPATH => runpath = Some(value),
             raw::DT_FLAGS_1 => object.no_default_lib = value & raw::DF_1_NODEFLIB.0 != 0,
+            raw::DT_SYMTAB => tables.symbols = Some(value),
+            raw::DT_GNU_HASH => tables.hash = Some(value),
             _ => {}
         }
+        tables.learn(entry.tag(endian), value);
     }
     let Some(address) = table else {
         return if needs.is_empty() { Ok(()) } else { Err(ElfError::Outside("the string table")) };
     };
-    let (offset, room) = segments
-        .iter()
-        .filter(|segment| segment.p_type(endian) == raw::PT_LOAD)
-        .find_map(|segment| {
-            let skip = address.checked_sub(segment.p_vaddr(endian).into())?;
-            let room = Into::<u64>::into(segment.p_filesz(endian)).checked_sub(skip).filter(|&room| room > 0)?;
-            Some((Into::<u64>::into(segment.p_offset(endian)).checked_add(skip)?, room))
-        })
-        .ok_or(ElfError::Outside("the string table"))?;
+    let (offset, room) = place::<H>(endian, segments, address).ok_or(ElfError::Outside("the string table"))?;
     let size = size.unwrap_or(room).min(room).min(file.file.len().saturating_sub(offset));
-    object.strings = Some((offset, size));
+    object.symbols = tables.symbols.map(|at| Symbols {
+        wide: object.machine.wide,
+        endian,
+        table: tables.wanted::<H>(file, endian, segments, at),
+        names: (offset, size),
+    });
 
     let mut strings = Strings { file, offset, size, window: Vec::new(), at: 0 };
     object.needs.reserve_exact(needs.len());
@@ -298,30 +311,4 @@ fn string(bytes: &[u8], what: &'static str) -> Result<String, ElfError> {
     let text = bytes.split(|&byte| byte == 0).next().filter(|text| text.len() < bytes.len());
     let text = text.ok_or(ElfError::NoString(what))?;
     std::str::from_utf8(text).map(Into::into).map_err(|_| ElfError::NoString(what))
-}
-
-/// Whether one of `needles` is in a part of the file. Memory stays small whatever the size of the part.
-fn mentions(file: &dyn ReadAt, offset: u64, size: u64, needles: &[&[u8]]) -> io::Result<bool> {
-    let longest = needles.iter().map(|needle| needle.len()).max().unwrap_or(0);
-    let mut buffer = vec![0; size.min(1 << 16) as usize];
-    let (mut done, mut kept) = (0, 0);
-    while done < size {
-        let room = buffer.len().saturating_sub(kept) as u64;
-        let fresh = room.min(size - done) as usize;
-        let Some(part) = buffer.get_mut(kept..kept + fresh) else { break };
-        file.read_exact_at(part, offset + done)?;
-        done += fresh as u64;
-        let filled = kept + fresh;
-        let seen = buffer.get(..filled).unwrap_or_default();
-        if needles.iter().any(|needle| memchr::memmem::find(seen, needle).is_some()) {
-            return Ok(true);
-        }
-        // A name may stand across two parts.
-        kept = longest.min(filled);
-        buffer.copy_within(filled - kept..filled, 0);
-        if fresh == 0 {
-            break;
-        }
-    }
-    Ok(false)
 }

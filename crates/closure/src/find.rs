@@ -15,6 +15,7 @@ use crate::machine::{Cpu, Machine};
 use crate::script::{self, EnvCall};
 use crate::search::glibc::BuiltIn;
 use crate::tree::{FileId, Kind, ReadAt, ResolveError, Resolved, Resolver, Tree};
+use crate::uses::Uses;
 use crate::walk::Walk;
 
 /// `PATH` of execvp(3) where there is none.
@@ -152,11 +153,16 @@ pub enum NotExecutable {
 #[derive(Clone, Debug, Default)]
 pub struct Objects(Rc<RefCell<HashMap<FileId, Rc<Object>>>>);
 
+/// How many files are held open.
+const FILES_MAX: usize = 32;
+
 /// Finds closures in one tree and remembers what it read, so that many programs cost little more than one.
 pub struct Finder<'t> {
     pub(crate) resolver: Resolver<'t>,
     pub(crate) system: System,
     objects: Objects,
+    /// The files behind the first objects, held open because some are read twice.
+    files: RefCell<Vec<(FileId, Rc<dyn ReadAt>)>>,
     caches: HashMap<bool, Rc<Cache>>,
     pub(crate) built_in: HashMap<FileId, Rc<BuiltIn>>,
     pub(crate) existing: HashMap<(PathBuf, bool), Rc<[PathBuf]>>,
@@ -207,6 +213,7 @@ impl<'t> Finder<'t> {
             resolver: Resolver::new(tree, system.caller),
             system,
             objects,
+            files: RefCell::default(),
             caches: HashMap::new(),
             built_in: HashMap::new(),
             existing: HashMap::new(),
@@ -221,6 +228,7 @@ impl<'t> Finder<'t> {
     /// The closure of one program.
     pub fn find(&mut self, request: &Request) -> Result<Closure, FindError> {
         let mut out = Closure::default();
+        let mut uses = Some(Uses::default());
         let mut next = self.asked_for(request)?;
         let mut last: Option<script::Shebang> = None;
         let (mut depth, mut programs) = (0, 0);
@@ -258,7 +266,11 @@ impl<'t> Finder<'t> {
                     last = Some(shebang);
                 }
                 Executable::Elf(object) => {
-                    Walk::new(self, request, &mut out, object, &path, &resolved).run();
+                    let more = Walk::new(self, request, &mut out, object, &path, &resolved).run();
+                    uses = uses.zip(more).map(|(mut uses, more)| {
+                        uses.join(more);
+                        uses
+                    });
                     programs += 1;
                     match last.take().and_then(|shebang| env_call(&shebang, request)) {
                         Some(call) if programs < PROGRAMS_MAX => {
@@ -276,6 +288,7 @@ impl<'t> Finder<'t> {
                 }
             }
         }
+        out.uses = uses.filter(|_| programs > 0).map(Box::new);
         self.directories(&mut out);
         Ok(out)
     }
@@ -365,8 +378,12 @@ impl<'t> Finder<'t> {
         Ok(head)
     }
 
-    pub(crate) fn open(&self, resolved: &Resolved) -> io::Result<Box<dyn ReadAt>> {
-        self.resolver.tree().open(&resolved.real)
+    pub(crate) fn open(&self, resolved: &Resolved) -> io::Result<Rc<dyn ReadAt>> {
+        let files = self.files.borrow();
+        match files.iter().find(|(id, _)| *id == resolved.meta.id) {
+            Some((_, file)) => Ok(Rc::clone(file)),
+            None => Ok(self.resolver.tree().open(&resolved.real)?.into()),
+        }
     }
 
     /// An ELF file, parsed once.
@@ -374,7 +391,12 @@ impl<'t> Finder<'t> {
         if let Some(object) = self.objects.0.borrow().get(&resolved.meta.id) {
             return Ok(Rc::clone(object));
         }
-        let object = Rc::new(Object::parse(&*self.open(resolved)?)?);
+        let file = self.open(resolved)?;
+        let object = Rc::new(Object::parse(&*file)?);
+        let mut files = self.files.borrow_mut();
+        if files.len() < FILES_MAX {
+            files.push((resolved.meta.id, file));
+        }
         self.objects.0.borrow_mut().insert(resolved.meta.id, Rc::clone(&object));
         Ok(object)
     }

@@ -54,6 +54,7 @@
 //! | [`elf`], [`machine`] | what a file says of itself |
 //! | [`tokens`] | `$ORIGIN` and its like |
 //! | [`hints`] | the system's files about libraries: read, and written for a jail |
+//! | [`uses`] | what of the usual files of /etc a program asks for |
 #![forbid(unsafe_code)]
 #![deny(clippy::disallowed_methods, clippy::disallowed_types)]
 
@@ -66,4 +67,5 @@ pub mod script;
 mod search;
 pub mod tokens;
 pub mod tree;
+pub mod uses;
 mod walk;

@@ -12,6 +12,7 @@ use crate::find::Finder;
 use crate::hints::ld_so_cache;
 use crate::search::{self, Directories, Found};
 use crate::tree::{FileId, Resolved};
+use crate::uses::Uses;
 
 /// The place of the program in [`Walk::loaded`].
 pub(crate) const MAIN: usize = 0;
@@ -88,10 +89,10 @@ impl<'a, 't> Walk<'a, 't> {
         walk
     }
 
-    /// Adds all members; what is not found is put down as missing.
-    pub(crate) fn run(mut self) {
+    /// Adds all members; what is not found is put down as missing. Says what they use, where that can be known.
+    pub(crate) fn run(mut self) -> Option<Uses> {
         if !self.interpreter() {
-            return;
+            return None;
         }
         self.out.loader = Some(self.loader);
         let program = &self.loaded[MAIN].object;
@@ -112,9 +113,7 @@ impl<'a, 't> Walk<'a, 't> {
             done += 1;
             self.needs_of(at, done);
         }
-        if self.loader == Loader::Glibc {
-            self.implied(done);
-        }
+        if self.loader == Loader::Glibc { self.implied(done) } else { None }
     }
 
     /// Whether the kernel started it, so that the loader learns its origin from /proc/self/exe. A library that was asked
@@ -225,28 +224,42 @@ impl<'a, 't> Walk<'a, 't> {
         }
     }
 
-    /// libgcc_s, which libc loads when a thread is cancelled or a stack is printed, if any object does that.
-    fn implied(&mut self, mut done: usize) {
+    /// What the functions that its files name bring with them: libgcc_s, which libc loads when a thread is cancelled or a
+    /// stack is printed, and the usual files. None where libc is not the one that is known here.
+    fn implied(&mut self, mut done: usize) -> Option<Uses> {
         const LIBGCC: &str = "libgcc_s.so.1";
-        let Some(&libc) = self.by_name.get("libc.so.6") else { return };
-        if self.by_name.contains_key(LIBGCC) {
-            return;
-        }
-        let finder = &*self.finder;
-        let unwinds = self.loaded.iter().enumerate().any(|(at, loaded)| {
+        let libc = *self.by_name.get("libc.so.6")?;
+        let mut uses = Uses::default();
+        let mut unwinding = self.by_name.contains_key(LIBGCC);
+        let mut at = 0;
+        while let Some(loaded) = self.loaded.get(at) {
             // libc defines what is looked for, and the interpreter calls none of it.
-            at != libc && at != INTERPRETER && loaded.object.unwinds(|| finder.open(&loaded.resolved))
-        });
-        if !unwinds {
-            return;
+            if at != libc && at != INTERPRETER {
+                let signs = loaded.object.functions(|| self.finder.open(&loaded.resolved));
+                uses.learn(&loaded.path, signs);
+                if !unwinding && signs.unwinding() {
+                    unwinding = true;
+                    let ask = Ask { by: libc, how: Some(How::Implied), optional: true };
+                    if let Some(found) = self.ask(LIBGCC, ask) {
+                        self.enqueue(found);
+                        while let Some(&next) = self.queue.get(done) {
+                            done += 1;
+                            self.needs_of(next, done);
+                        }
+                    }
+                }
+            }
+            at += 1;
+            if unwinding && uses.anything.is_some() {
+                return Some(uses);
+            }
         }
-        let ask = Ask { by: libc, how: Some(How::Implied), optional: true };
-        let Some(found) = self.ask(LIBGCC, ask) else { return };
-        self.enqueue(found);
-        while let Some(&at) = self.queue.get(done) {
-            done += 1;
-            self.needs_of(at, done);
+        for (at, loaded) in self.loaded.iter().enumerate() {
+            if at != libc && at != INTERPRETER && uses.anything.is_none() {
+                uses.learn(&loaded.path, loaded.object.paths(|| self.finder.open(&loaded.resolved)));
+            }
         }
+        Some(uses)
     }
 
     fn add(&mut self, object: Rc<Object>, path: PathBuf, resolved: Resolved, by: Option<usize>) -> usize {

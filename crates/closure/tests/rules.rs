@@ -15,6 +15,8 @@ mod glibc;
 mod hostile;
 #[path = "rules/musl.rs"]
 mod musl;
+#[path = "rules/uses.rs"]
+mod uses;
 
 use std::path::Path;
 

@@ -13,6 +13,8 @@ pub(crate) struct Elf {
     interpreter: Option<String>,
     dynamic: Vec<(u64, Value)>,
     strings: Vec<u8>,
+    /// The names of the symbols that it wants.
+    symbols: Vec<u32>,
     section: bool,
 }
 
@@ -22,13 +24,14 @@ enum Value {
     Number(u64),
     Strings,
     StringsSize,
+    Symbols,
 }
 
 /// A library.
 pub(crate) fn library() -> Elf {
-    let dynamic = vec![(5, Value::Strings), (10, Value::StringsSize)];
-    let (machine, strings) = (Machine::X86_64, vec![0]);
-    Elf { machine, kind: 3, osabi: 0, interpreter: None, dynamic, strings, section: true }
+    let dynamic = vec![(5, Value::Strings), (10, Value::StringsSize), (6, Value::Symbols)];
+    let (machine, strings, symbols) = (Machine::X86_64, vec![0], vec![0]);
+    Elf { machine, kind: 3, osabi: 0, interpreter: None, dynamic, strings, symbols, section: true }
 }
 
 /// A program with an interpreter.
@@ -94,8 +97,14 @@ impl Elf {
         self
     }
 
-    /// A name in the string table, as a symbol's would be.
+    /// A symbol that it wants from others.
     pub(crate) fn symbol(mut self, name: &str) -> Self {
+        self.symbols.push(self.strings.len() as u32);
+        self.text(name)
+    }
+
+    /// A text in what is mapped.
+    pub(crate) fn text(mut self, name: &str) -> Self {
         self.strings.extend_from_slice(name.as_bytes());
         self.strings.push(0);
         self
@@ -110,7 +119,9 @@ impl Elf {
         let name = self.interpreter.as_ref().map(|name| [name.as_bytes(), b"\0"].concat()).unwrap_or_default();
         let dynamic_at = (name_at + name.len() as u64).next_multiple_of(8);
         let dynamic_size = if self.section { pair * (self.dynamic.len() as u64 + 1) } else { 0 };
-        let strings_at = dynamic_at + dynamic_size;
+        let symbols_at = dynamic_at + dynamic_size;
+        let symbol = if wide { 24 } else { 16 };
+        let strings_at = symbols_at + if self.section { symbol * self.symbols.len() as u64 } else { 0 };
         let end = strings_at + self.strings.len() as u64;
         // What is mapped stands elsewhere in memory, so that an address is never taken for an offset.
         let base = 0x10000;
@@ -145,10 +156,16 @@ impl Elf {
                     Value::Number(number) => number,
                     Value::Strings => base + strings_at,
                     Value::StringsSize => self.strings.len() as u64,
+                    Value::Symbols => base + symbols_at,
                 });
             }
             out.long(0);
             out.long(0);
+            for &name in &self.symbols {
+                out.word(name);
+                // All else of a symbol that is defined elsewhere is nothing.
+                out.bytes.resize(out.bytes.len() + symbol as usize - 4, 0);
+            }
         }
         out.bytes.extend_from_slice(&self.strings);
         assert_eq!(out.bytes.len() as u64, end);
