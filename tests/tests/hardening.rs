@@ -308,6 +308,23 @@ fn above_a_chroot_that_thinjail_was_started_in_is_nothing_either() {
 }
 
 #[test]
+fn the_host_s_proc_does_not_come_along_with_a_directory() {
+    let _alone = alone();
+    need!(skip::namespaces());
+    let dir = TempDir::new();
+    let (proc, data) = (dir.dir("data/chroot/proc").display().to_string(), dir.at("data"));
+    let script = format!("mount -t proc proc '{proc}' && exec \"$@\"");
+    let through = ["unshare", "--mount", "sh", "-c", &script, "sh"];
+    // Written to, it has the switches of the host; read, PID/root of the same user leads out.
+    for mount in [format!("--write={data}"), format!("--read={data}"), "--mount=/:/host".into()] {
+        let args = ["run", "--user=root", &mount, "--", PERL, "-e", "print 'inside'"];
+        let finished = thinjail_through(through, args).run();
+        finished.expect_code(125).expect_stderr(&["a proc is mounted", "help: "]);
+        assert_eq!(finished.stdout, "", "{mount}");
+    }
+}
+
+#[test]
 fn init_has_nothing_worth_taking() {
     let _alone = alone();
     need!(skip::namespaces());

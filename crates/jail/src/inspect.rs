@@ -81,7 +81,9 @@ pub fn inspect(host: &Host, wants: &Wants) -> Facts {
     let paths = wants.paths.iter().map(|path| (path.clone(), paths::path(finder.resolver(), path))).collect();
     let (users, groups) = users::accounts(host, finder.resolver(), wants);
     let programs = wants.programs.iter().map(|name| (name.clone(), programs::program(&mut finder, name, wants)));
-    Facts { system: host.system.clone(), caller, paths, programs: programs.collect(), users, groups }
+    let programs = programs.collect();
+    let mounts = if host.live { this_system::mounts(&wants.file_systems) } else { Vec::new() };
+    Facts { system: host.system.clone(), caller, paths, programs, users, groups, mounts }
 }
 
 /// What a tree says of its system. Only its age matters, and an older FreeBSD can do less, so in doubt it is old.

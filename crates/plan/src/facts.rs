@@ -60,6 +60,8 @@ pub struct Wants {
     pub users: BTreeSet<String>,
     /// Groups, by name or number.
     pub groups: BTreeSet<String>,
+    /// Types of file systems whose mounts are wanted.
+    pub file_systems: BTreeSet<String>,
 }
 
 /// What is at a path.
@@ -127,6 +129,15 @@ pub struct Group {
     pub gid: u32,
 }
 
+/// A mounted file system.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Mounted {
+    /// Where.
+    pub at: HostPath,
+    /// Its type: `proc`, `sysfs`.
+    pub file_system: String,
+}
+
 /// All that is known of the host.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Facts {
@@ -142,4 +153,7 @@ pub struct Facts {
     pub users: BTreeMap<String, Option<User>>,
     /// Each group asked for, and the primary groups of the users by number.
     pub groups: BTreeMap<String, Option<Group>>,
+    /// The mounts of the types asked for, in the order in which they were made.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub mounts: Vec<Mounted>,
 }

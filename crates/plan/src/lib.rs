@@ -13,6 +13,7 @@ pub mod plan;
 pub mod resolve;
 pub mod show;
 pub mod spec;
+mod special;
 pub mod step;
 pub mod wants;
 mod wishes;

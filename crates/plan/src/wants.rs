@@ -7,6 +7,7 @@ use crate::etc::{self, Usual};
 use crate::facts::{SystemKind, Wants};
 use crate::path::{HostPath, RootPath};
 use crate::spec::Spec;
+use crate::special;
 use crate::wishes::{Wish, wishes};
 
 /// Everything that `resolve` will need to know, and nothing else. What does not fit is left out here; `resolve` says so.
@@ -20,8 +21,12 @@ pub fn wants(spec: &Spec, system: SystemKind) -> Wants {
     let mut paths: BTreeSet<HostPath> = mounts.iter().map(|wish| wish.source.clone()).collect();
     paths.extend(etc.iter().cloned());
     paths.extend(pidfile_dir(spec));
+    let mut file_systems = BTreeSet::new();
     if system == SystemKind::Linux {
         paths.extend(devices(spec));
+        // Nothing is asked of who mounts nothing.
+        let named = special::NAMES.iter().filter(|_| !mounts.is_empty());
+        file_systems.extend(named.map(|name| String::from(*name)));
     }
     paths.extend(mount_points(spec, &mounts, &etc));
 
@@ -40,6 +45,7 @@ pub fn wants(spec: &Spec, system: SystemKind) -> Wants {
             .collect(),
         users: spec.user.clone().into_iter().chain(spec.users.clone()).chain(owners).collect(),
         groups: spec.group.clone().into_iter().chain(spec.groups.clone().unwrap_or_default()).chain(groups).collect(),
+        file_systems,
     }
 }
 

@@ -1,8 +1,9 @@
 //! What only FreeBSD can be asked.
 
+use std::collections::BTreeSet;
 use std::io;
 
-use thinjail_plan::facts::{System, SystemKind};
+use thinjail_plan::facts::{Mounted, System, SystemKind};
 use thinjail_sys::freebsd::sysctl::sysctlbyname_int;
 
 pub(super) const KIND: SystemKind = SystemKind::FreeBsd;
@@ -11,4 +12,9 @@ pub(super) const KIND: SystemKind = SystemKind::FreeBsd;
 pub(super) fn system() -> io::Result<System> {
     let osreldate = sysctlbyname_int(c"kern.osreldate")?;
     Ok(System::FreeBsd { osreldate: u32::try_from(osreldate).unwrap_or(0) })
+}
+
+/// None: what nullfs(5) shows of a directory has no other mounts in it.
+pub(super) fn mounts(_file_systems: &BTreeSet<String>) -> Vec<Mounted> {
+    Vec::new()
 }

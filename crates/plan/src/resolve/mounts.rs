@@ -8,6 +8,7 @@ use super::links;
 use super::problem::{Problem, Report};
 use crate::facts::{Facts, PathFact, System};
 use crate::path::{HostPath, RootPath};
+use crate::special;
 use crate::step::{Access, Content, Planned, Source, Step};
 use crate::wishes::{Make, Wish};
 
@@ -37,6 +38,17 @@ fn refuse_source(said: &str, source: &str, write: bool) -> Result<(), Problem> {
             .help("name the directories below it that the program writes to"));
     }
     Ok(())
+}
+
+/// The same for what is mounted elsewhere than at its usual place, and comes along.
+fn refuse_special(wish: &Wish, path: &HostPath, facts: &Facts) -> Result<(), Problem> {
+    let Some((mounted, why)) = special::refused(path, wish.write, facts) else { return Ok(()) };
+    let (said, at, file_system) = (&wish.said, &mounted.at, &mounted.file_system);
+    let problem = Problem::setup(format!("{said}: at {at} a {file_system} is mounted, and {why}"));
+    Err(match at.below(path) {
+        Some(below) if !below.is_empty() => problem.help("name the directories beside it that the program needs"),
+        _ => problem.help("take it out"),
+    })
 }
 
 /// Places inside that are ours.
@@ -71,6 +83,7 @@ fn decide(
             let bad = |error| Problem::setup(format!("{said}: {error}"));
             let path = HostPath::from_path(&found.real).map_err(bad)?;
             refuse_source(said, path.as_str(), wish.write)?;
+            refuse_special(wish, &path, facts)?;
             let source = Source { path, id: Some(found.meta.id), kind: found.meta.kind };
             if let Some(make) = &wish.make {
                 found_instead(wish, make, found, who, facts, report)?;
@@ -192,6 +205,7 @@ fn make_dirs(
         .ok_or_else(|| Problem::setup(format!("{said}: the links on the way go round in circles")))?;
     let path = HostPath::new(&way.real).map_err(bad)?;
     refuse_source(said, path.as_str(), wish.write)?;
+    refuse_special(wish, &path, facts)?;
     let (uid, gid) = owner(make, who, facts)?;
     let mut steps = Vec::new();
     let mut dir = Some(path.clone());

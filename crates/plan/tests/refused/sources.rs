@@ -66,6 +66,31 @@ fn that_undo_the_jail_through_a_link() {
 }
 
 #[test]
+fn that_undo_the_jail_by_what_is_mounted_below_or_above() {
+    let mut world = World::linux();
+    world.dir("/srv/chroot/proc/sys").dir("/srv/chroot/sys").dir("/srv/chroot/dev").dir("/srv/files").dir("/srv/chr");
+    world.mount("proc", "/srv/chroot/proc");
+    let mount = |source: &str| format!("[[mount]]\nsource = \"{source}\"\ntarget = \"/x\"");
+    for source in ["/", "/srv", "/srv/chroot", "/srv/chroot/proc", "/srv/chroot/proc/sys"] {
+        let (what, help) = world.problem(&www(&mount(source)));
+        assert!(what.contains("at /srv/chroot/proc a proc is mounted, and it leads to the host's files"), "{what}");
+        let beside = !source.contains("proc");
+        assert_eq!(help, if beside { "name the directories beside it that the program needs" } else { "take it out" });
+    }
+    world.mounts.clear();
+    world.mount("sysfs", "/srv/chroot/sys");
+    drop(world.plan(&www("read = [\"/srv/chroot\"]")));
+    let write = "write = [\"/srv/chroot\"]";
+    assert!(world.problem(&www(write)).0.contains("who may write to it controls the host"));
+    let made = "[[mount]]\nsource = \"/srv/chroot/sys/new\"\nwrite = true\ncreate = true";
+    assert!(world.problem(&www(made)).0.contains("who may write to it controls the host"));
+    drop(world.plan(&www("write = [\"/srv/files\", \"/srv/chr\"]")));
+    world.mounts.clear();
+    world.mount("tmpfs", "/srv/chroot/sys");
+    drop(world.plan(&www(write)));
+}
+
+#[test]
 fn that_have_an_owner_and_are_not_made() {
     let (what, help) = problem("[[mount]]\nsource = \"/run\"\nmode = \"0700\"");
     assert_eq!(what, "[[mount]] source = \"/run\" has an owner, group or mode, but nothing is to be made");

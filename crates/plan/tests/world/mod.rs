@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use thinjail_closure::closure::{CacheMark, Closure, How, Loader, Member, Missing, Role};
 use thinjail_closure::tree::{FileId, Kind, Link, Meta, Resolved};
-use thinjail_plan::facts::{Facts, Group, PathFact, ProgramFact, System, SystemKind, User};
+use thinjail_plan::facts::{Facts, Group, Mounted, PathFact, ProgramFact, System, SystemKind, User};
 use thinjail_plan::path::HostPath;
 use thinjail_plan::plan::Plan;
 use thinjail_plan::resolve::{Problem, resolve};
@@ -31,6 +31,7 @@ pub struct World {
     pub programs: BTreeMap<String, ProgramFact>,
     pub users: Vec<User>,
     pub groups: Vec<Group>,
+    pub mounts: Vec<Mounted>,
 }
 
 impl std::fmt::Debug for World {
@@ -94,6 +95,7 @@ impl World {
             programs: BTreeMap::new(),
             users: Vec::new(),
             groups: Vec::new(),
+            mounts: Vec::new(),
         };
         world.put("/", Kind::Directory);
         world
@@ -254,6 +256,11 @@ impl World {
         }
     }
 
+    pub fn mount(&mut self, file_system: &str, at: &str) -> &mut Self {
+        self.mounts.push(Mounted { at: HostPath::new(at).unwrap(), file_system: file_system.into() });
+        self
+    }
+
     /// What `inspect` would answer.
     pub fn facts(&self, spec: &Spec) -> Facts {
         let wants = wants(spec, self.system.kind());
@@ -271,6 +278,12 @@ impl World {
             programs: wants.programs.iter().map(|name| (name.clone(), program(name))).collect(),
             users,
             groups,
+            mounts: self
+                .mounts
+                .iter()
+                .filter(|mounted| wants.file_systems.contains(&mounted.file_system))
+                .cloned()
+                .collect(),
         }
     }
 
