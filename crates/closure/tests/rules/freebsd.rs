@@ -34,6 +34,14 @@ fn rpath_of_the_program_counts_but_not_that_of_objects_between() {
 }
 
 #[test]
+fn the_rpath_of_a_program_with_runpath_counts_for_nobody() {
+    let world = world(main().needs("/opt/liba.so").rpath("/r").runpath("/n"))
+        .file("/opt/liba.so", library().needs("libb.so"))
+        .libraries(&["/r/libb.so"]);
+    assert_eq!(world.missing(), ["libb.so"]);
+}
+
+#[test]
 fn rpath_then_library_path_then_runpath_then_hints_then_standard() {
     let all = ["/r/liba.so", "/l/liba.so", "/n/liba.so", "/h/liba.so", "/usr/lib/liba.so"];
     let first = |skip: usize, main: Elf| {

@@ -59,6 +59,19 @@ fn one_file_by_two_names_is_loaded_once_but_both_paths_are_members() {
 }
 
 #[test]
+fn a_file_that_is_loaded_already_asks_for_nothing_again() {
+    let mut world = world(main().needs("liba.so").needs("libb.so"))
+        .file("/lib64/liba.so", library().needs("libx.so").rpath("/a"))
+        .file("/lib64/libb.so", library().needs("liby.so").rpath("/b"))
+        .file("/a/libx.so", library().needs("libz.so"))
+        .libraries(&["/b/libz.so"]);
+    world.tree.hard_link("/b/liby.so", "/a/libx.so");
+    let closure = world.find();
+    assert_eq!(paths(&closure), ["/lib64/liba.so", "/lib64/libb.so", "/a/libx.so", "/b/liby.so"]);
+    assert_eq!(world.missing(), ["libz.so"]);
+}
+
+#[test]
 fn the_interpreter_is_reused_by_its_soname() {
     let world = world(main().needs("ld-linux-x86-64.so.2"));
     assert_eq!(world.found(), [""; 0]);
@@ -79,6 +92,14 @@ fn rpath_is_ignored_when_runpath_exists() {
     let world = world(main().needs("liba.so").rpath("/r").runpath("/n")).libraries(&["/r/liba.so", "/n/liba.so"]);
     assert_eq!(world.found(), ["/n/liba.so"]);
     assert_eq!(how(&world.find(), "/n/liba.so"), How::Runpath);
+}
+
+#[test]
+fn the_rpath_of_an_object_with_runpath_counts_for_nobody_below_it_either() {
+    let world = world(main().needs("/opt/liba.so").rpath("/r").runpath("/n"))
+        .file("/opt/liba.so", library().needs("libb.so"))
+        .libraries(&["/r/libb.so"]);
+    assert_eq!(world.missing(), ["libb.so"]);
 }
 
 #[test]

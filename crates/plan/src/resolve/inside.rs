@@ -92,7 +92,10 @@ impl Inside {
             })?;
             self.put(at, Entry::new(Node::Link { to: to.into() }, Origin::Way, format!("link on the way to {asked}")))?;
         }
-        let way = links::walk(asked, &found.links);
+        // Only a `..` leads through a directory without ending below it.
+        let up = |text: &str| text.contains("..");
+        let goes_up = up(asked) || found.links.iter().any(|link| link.to.to_str().is_some_and(up));
+        let way = goes_up.then(|| links::walk(asked, &found.links)).flatten();
         for dir in way.into_iter().flat_map(|way| way.entered) {
             let at = RootPath::new(&dir).map_err(|error| Problem::setup(format!("{what}: {error}")))?;
             if !self.entries.contains_key(&at) {

@@ -206,6 +206,12 @@ fn make_dirs(
     let path = HostPath::new(&way.real).map_err(bad)?;
     refuse_source(said, path.as_str(), wish.write)?;
     refuse_special(wish, &path, facts)?;
+    if path.below(at).is_none() {
+        return Err(Problem::setup(format!(
+            "{said}: the facts say that {at} is missing, which is not on the way to {path}"
+        ))
+        .help("gather the facts again with this profile"));
+    }
     let (uid, gid) = owner(make, who, facts)?;
     let mut steps = Vec::new();
     let mut dir = Some(path.clone());

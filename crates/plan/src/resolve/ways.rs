@@ -33,9 +33,10 @@ impl Inside {
     /// All steps in order, parents first.
     pub(super) fn finish(&self, facts: &Facts, report: &mut Report) -> Vec<Planned> {
         let mut steps: BTreeMap<Vec<&str>, Planned> = BTreeMap::new();
-        let mut dirs: Vec<(RootPath, &RootPath)> = Vec::new();
+        // Each with the first thing below it, which is its reason.
+        let mut dirs: BTreeMap<RootPath, &RootPath> = BTreeMap::new();
         for (at, entry) in &self.entries {
-            let wanted = match self.way(at) {
+            let wanted = match self.way(at, &dirs) {
                 Way::Ours(missing) => {
                     dirs.extend(missing.into_iter().map(|dir| (dir, at)));
                     true
@@ -62,16 +63,18 @@ impl Inside {
         }
         for (dir, to) in &dirs {
             let step = Node::Dir.step(dir.clone());
-            steps.entry(dir.parts().collect()).or_insert_with(|| Planned { step, why: format!("on the way to {to}") });
+            steps.insert(dir.parts().collect(), Planned { step, why: format!("on the way to {to}") });
         }
         steps.into_values().collect()
     }
 
-    fn way(&self, at: &RootPath) -> Way<'_> {
+    /// What lies on the way up from `at`; `made` are directories on ways of ours that were gone before.
+    fn way(&self, at: &RootPath, made: &BTreeMap<RootPath, &RootPath>) -> Way<'_> {
         let mut missing = Vec::new();
         let mut up = at.parent();
         while let Some(dir) = up {
             match self.entries.get_key_value(&dir) {
+                None if made.contains_key(&dir) => return Way::Ours(missing),
                 None => missing.push(dir.clone()),
                 Some((key, entry)) => match &entry.node {
                     Node::Dir => {}
@@ -96,7 +99,7 @@ impl Inside {
         if self.entries.keys().any(|other| other.below(at).is_some()) {
             return true;
         }
-        match self.way(at) {
+        match self.way(at, &BTreeMap::new()) {
             Way::Within(dir, host) => matches!(there(at, dir, host, facts), Some((_, kind)) if kind == Kind::Directory),
             Way::Ours(_) | Way::Blocked(..) => false,
         }

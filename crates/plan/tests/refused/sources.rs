@@ -1,5 +1,9 @@
 //! What of sources is refused.
 
+use thinjail_plan::facts::PathFact;
+use thinjail_plan::path::HostPath;
+use thinjail_plan::resolve::resolve;
+
 use super::*;
 
 #[test]
@@ -88,6 +92,25 @@ fn that_undo_the_jail_by_what_is_mounted_below_or_above() {
     world.mounts.clear();
     world.mount("tmpfs", "/srv/chroot/sys");
     drop(world.plan(&www(write)));
+}
+
+#[test]
+fn that_the_facts_contradict() {
+    let spec = world::spec(&www("[[mount]]\nsource = \"/srv/a/b\"\ncreate = true"));
+    let mut facts = World::linux().facts(&spec);
+    for fact in facts.paths.values_mut() {
+        if let PathFact::Missing { at, .. } = fact {
+            *at = HostPath::new("/elsewhere").unwrap();
+        }
+    }
+    let problems = resolve("test", &spec, &facts).unwrap_err();
+    assert_eq!(
+        problems[0].what,
+        "[[mount]] source = \"/srv/a/b\": the facts say that /elsewhere is missing, which is not on the way to /srv/a/b"
+    );
+    facts.paths.clear();
+    let problems = resolve("test", &spec, &facts).unwrap_err();
+    assert!(problems.iter().any(|p| p.what.ends_with("the facts say nothing of /srv/a/b")), "{problems:?}");
 }
 
 #[test]
