@@ -25,7 +25,7 @@ fn busybox(flags: &[&str], words: &[&str]) -> Finished {
     thinjail(["run"]).args(flags).args([BUSYBOX]).args(words).run()
 }
 
-/// The files of the host that would be inside for the program's sake: /etc and the time zone are every jail's.
+/// The files of the host that would be inside beside those of /etc, and the time zone that one of them leads to.
 fn files(plan: &Plan) -> Vec<&str> {
     let bound = plan.inside.iter().filter_map(|planned| match &planned.step {
         Step::Bind { at, .. } if !["/etc/", "/usr/share/zoneinfo/"].iter().any(|dir| at.as_str().starts_with(dir)) => {
@@ -168,6 +168,25 @@ fn a_single_file_of_the_host_is_read_only_unless_write_is_said() {
     let script = ["sh", "-c", "echo of the jail > /etc/app/conf"];
     busybox(&["--user", "root", "--mount", &format!("{mount}:write")], &script).expect_code(0);
     assert_eq!(fs::read_to_string(&file).unwrap(), "of the jail\n");
+}
+
+#[test]
+fn of_the_usual_files_there_are_those_that_the_program_asks_for() {
+    need!(skip::namespaces());
+    let _alone = alone();
+    let etc = |program: &str| {
+        let paths = thinjail(["plan", "--json", program]).plan().paths().into_keys();
+        let names: Vec<_> = paths.filter_map(|path| path.as_str().strip_prefix("/etc/").map(String::from)).collect();
+        names
+    };
+    assert_eq!(etc("/bin/true"), ["ld.so.cache"]);
+    assert_eq!(etc("/usr/bin/whoami"), ["group", "ld.so.cache", "nsswitch.conf", "passwd"]);
+    assert!(etc("/bin/date").contains(&"localtime".into()) && !etc("/bin/date").contains(&"hosts".into()));
+    for command in [&["/bin/date", "+%Z", "-d@0"][..], &["/usr/bin/getent", "services", "http"]] {
+        let outside = Command::new(command[0]).args(&command[1..]).env_clear().output().unwrap();
+        let inside = thinjail(["run"]).args(command).run();
+        assert_eq!(inside.expect_code(0).stdout.as_bytes(), outside.stdout, "{command:?}");
+    }
 }
 
 #[test]

@@ -78,10 +78,12 @@ pub fn this_kind() -> SystemKind {
 pub fn inspect(host: &Host, wants: &Wants) -> Facts {
     let caller = rustix::process::geteuid().as_raw();
     let mut finder = Finder::new(&host.tree, host.loader(caller), host.objects.clone());
-    let paths = wants.paths.iter().map(|path| (path.clone(), paths::path(finder.resolver(), path))).collect();
-    let (users, groups) = users::accounts(host, finder.resolver(), wants);
     let programs = wants.programs.iter().map(|name| (name.clone(), programs::program(&mut finder, name, wants)));
     let programs = programs.collect();
+    let usual = wants.by_need.as_ref().map(|by| by.paths(&programs)).unwrap_or_default();
+    let paths = wants.paths.iter().chain(&usual);
+    let paths = paths.map(|path| (path.clone(), paths::path(finder.resolver(), path))).collect();
+    let (users, groups) = users::accounts(host, finder.resolver(), wants);
     let mounts = if host.live { this_system::mounts(&wants.file_systems) } else { Vec::new() };
     Facts { system: host.system.clone(), caller, paths, programs, users, groups, mounts }
 }

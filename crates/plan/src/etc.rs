@@ -46,8 +46,8 @@ impl Usual {
         Self::ALL.into_iter().find(|usual| usual.word() == word)
     }
 
-    /// Whether it is inside when nothing is written. `ca` is decided by the programs.
-    pub(crate) fn by_default(self, network: Network) -> bool {
+    /// Whether it is of any use with this network.
+    pub(crate) fn fits(self, network: Network) -> bool {
         match self {
             Self::Passwd | Self::Group | Self::Nsswitch | Self::Localtime => true,
             Self::Hosts | Self::Resolv | Self::Services | Self::Ca => network == Network::Inherit,

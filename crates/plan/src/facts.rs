@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use thinjail_closure::closure::Closure;
 use thinjail_closure::tree::Resolved;
 
+use crate::needs::ByNeed;
 use crate::path::HostPath;
 
 /// Which system a plan is for.
@@ -62,6 +63,8 @@ pub struct Wants {
     pub groups: BTreeSet<String>,
     /// Types of file systems whose mounts are wanted.
     pub file_systems: BTreeSet<String>,
+    /// Further paths, of which the programs decide once they are known: [`ByNeed::paths`].
+    pub by_need: Option<ByNeed>,
 }
 
 /// What is at a path.

@@ -7,6 +7,7 @@ mod etc;
 pub mod explain;
 pub mod facts;
 mod nearest;
+pub mod needs;
 pub mod path;
 pub mod paths;
 pub mod plan;

@@ -50,7 +50,7 @@ pub struct Spec {
     /// /proc: `pid` (default), `full`, `none`.
     pub proc: Option<String>,
     /// Which of the usual /etc files are inside: hosts resolv.conf services nsswitch.conf localtime passwd group ca. None
-    /// is the default set.
+    /// is those that the programs ask for.
     pub etc: Option<Vec<String>>,
     /// Environment; nothing is inherited.
     pub env: BTreeMap<String, String>,

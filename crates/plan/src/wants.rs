@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use crate::defaults;
 use crate::etc::{self, Usual};
 use crate::facts::{SystemKind, Wants};
+use crate::needs::ByNeed;
 use crate::path::{HostPath, RootPath};
 use crate::spec::Spec;
 use crate::special;
@@ -17,9 +18,12 @@ pub fn wants(spec: &Spec, system: SystemKind) -> Wants {
     let mounts: Vec<Wish> = wishes(spec, system).into_iter().flatten().collect();
     let search_path = spec.env.get("PATH").map_or(defaults::search_path(system), String::as_str);
     let etc = etc_files(spec, system);
+    let by_need = ByNeed::of(spec, system);
 
     let mut paths: BTreeSet<HostPath> = mounts.iter().map(|wish| wish.source.clone()).collect();
-    paths.extend(etc.iter().cloned());
+    if by_need.is_none() {
+        paths.extend(etc.iter().cloned());
+    }
     paths.extend(pidfile_dir(spec));
     let mut file_systems = BTreeSet::new();
     if system == SystemKind::Linux {
@@ -44,6 +48,7 @@ pub fn wants(spec: &Spec, system: SystemKind) -> Wants {
             .map(|(name, value)| (name.clone(), value.clone()))
             .collect(),
         users: spec.user.clone().into_iter().chain(spec.users.clone()).chain(owners).collect(),
+        by_need,
         groups: spec.group.clone().into_iter().chain(spec.groups.clone().unwrap_or_default()).chain(groups).collect(),
         file_systems,
     }

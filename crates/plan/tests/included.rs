@@ -3,7 +3,7 @@
 
 mod world;
 
-use thinjail_closure::closure::How;
+use thinjail_closure::closure::{How, Use, Uses};
 use thinjail_closure::hints::ld_so_cache::Cache;
 use thinjail_closure::tree::Kind;
 use thinjail_plan::explain::explain;
@@ -262,6 +262,70 @@ mod base {
         assert!(has(&none, "/etc/passwd") && has(&none, "/etc/localtime"));
         assert!(none.to_string().contains("namespaces ipc mount net pid uts"));
         assert!(has(&plan(""), "/etc/resolv.conf"));
+    }
+
+    /// The names in /etc, but for those that every dynamic program has, of a plan for a program that uses this.
+    fn etc(profile: &str, learn: impl FnOnce(&mut Uses)) -> Vec<String> {
+        let mut world = World::linux();
+        let mut uses = Uses::default();
+        world.dir("/srv");
+        learn(&mut uses);
+        world.closure("/bin/true").uses = Some(Box::new(uses));
+        let paths = world.plan(&www(profile)).paths().into_keys();
+        let names = paths.filter_map(|path| path.as_str().strip_prefix("/etc/").map(str::to_string));
+        names.filter(|name| name != "ld.so.cache").collect()
+    }
+
+    fn used(does: &str) -> Option<Use> {
+        Some(Use { by: "/lib/libx.so.1".into(), does: does.into() })
+    }
+
+    #[test]
+    fn a_program_that_asks_for_nothing_has_none_of_the_usual_files() {
+        assert_eq!(etc("", |_| {}), [""; 0]);
+        assert_eq!(etc("read = [\"/srv\"]", |_| {}), [""; 0], "what is inside is of no use to who runs nothing");
+    }
+
+    #[test]
+    fn each_of_the_usual_files_comes_with_what_asks_for_it() {
+        let all = ["group", "hosts", "localtime", "nsswitch.conf", "passwd", "resolv.conf", "services"];
+        let of = |learn: fn(&mut Uses)| etc("", learn);
+        assert_eq!(of(|uses| uses.names = used("calls x")), ["hosts", "nsswitch.conf", "resolv.conf"]);
+        assert_eq!(of(|uses| uses.services = used("calls x")), ["nsswitch.conf", "services"]);
+        assert_eq!(of(|uses| uses.users = used("calls x")), ["group", "nsswitch.conf", "passwd"]);
+        assert_eq!(of(|uses| uses.time = used("calls x")), ["localtime"]);
+        assert_eq!(of(|uses| uses.anything = used("calls x")), all);
+        assert_eq!(of(|uses| uses.programs = used("calls x")), [""; 0], "all programs inside are known");
+        assert_eq!(etc("read = [\"/srv\"]", |uses| uses.programs = used("calls x")), all, "they are not");
+        assert_eq!(etc("users = [\"nobody\"]", |_| {}), ["group", "nsswitch.conf", "passwd"]);
+    }
+
+    #[test]
+    fn what_one_of_the_programs_asks_for_is_inside() {
+        let mut world = World::linux();
+        world.program("/bin/date", &[("libc.so.6", "/lib/x86_64-linux-gnu/libc.so.6")]);
+        world.closure("/bin/true").uses = Some(Box::default());
+        world.closure("/bin/date").uses = Some(Box::new(Uses { time: used("calls tzset"), ..Uses::default() }));
+        let plan = world.plan(&www("programs = [\"/bin/date\"]"));
+        assert!(has(&plan, "/etc/localtime") && !has(&plan, "/etc/hosts"));
+        assert!(!has(&world.plan(&www("")), "/etc/localtime"));
+    }
+
+    #[test]
+    fn a_usual_file_says_who_asks_for_it() {
+        let mut world = World::linux();
+        let uses = Uses { names: used("calls getaddrinfo"), users: used("calls getpwnam"), ..Uses::default() };
+        world.closure("/bin/true").uses = Some(Box::new(uses));
+        let plan = world.plan(&www(""));
+        let ends = |verb, place, end: &str| {
+            let line = at(&plan, verb, place);
+            assert!(line.ends_with(end), "{line}");
+        };
+        ends("bind", "/etc/hosts", "# usual: hosts, since /lib/libx.so.1 calls getaddrinfo");
+        ends("file", "/etc/passwd", "# the user that runs, and users, since /lib/libx.so.1 calls getpwnam");
+        world.program("/bin/busybox", &[]);
+        let plan = world.plan(&www("command = \"/bin/busybox\""));
+        assert!(at(&plan, "bind", "/etc/hosts").ends_with("# usual: hosts, since /bin/busybox is static"));
     }
 
     #[test]

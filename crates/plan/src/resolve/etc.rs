@@ -11,6 +11,7 @@ use super::problem::{Problem, Report};
 use super::programs::Programs;
 use crate::etc::{CA_ALSO, Usual};
 use crate::facts::{Facts, PathFact, SystemKind};
+use crate::needs::ByNeed;
 use crate::path::{HostPath, RootPath};
 use crate::plan::Network;
 use crate::spec::Spec;
@@ -29,24 +30,33 @@ pub(super) fn resolve(
     inside: &mut Inside,
     report: &mut Report,
 ) {
-    let (words, said) = match &spec.etc {
-        Some(words) => (words.iter().filter_map(|word| report.keep(known(word))).collect(), "etc".to_string()),
+    let kind = facts.system.kind();
+    let words: Vec<(Usual, Option<String>)> = match ByNeed::of(spec, kind) {
         None => {
-            let mut words: Vec<_> = Usual::ALL.into_iter().filter(|usual| usual.by_default(network)).collect();
-            words.retain(|usual| *usual != Usual::Ca || programs.tls.is_some());
-            (words, "usual in /etc".to_string())
+            let written = spec.etc.iter().flatten();
+            written.filter_map(|word| report.keep(known(word))).map(|usual| (usual, None)).collect()
+        }
+        Some(by) => {
+            let fitting = Usual::ALL.into_iter().filter(|usual| usual.fits(network));
+            fitting.filter_map(|usual| Some((usual, Some(programs.needs.why(usual, &by)?)))).collect()
         }
     };
-    for usual in words {
+    for (usual, since) in words {
+        let said = |what: &str| match &since {
+            Some(since) => format!("{what}, since {since}"),
+            None => what.to_string(),
+        };
         let result = match usual {
-            Usual::Passwd => text(usual, passwd(who, facts), inside),
-            Usual::Group => text(usual, group(who, facts), inside),
-            Usual::Nsswitch => text(usual, NSSWITCH.into(), inside),
-            Usual::Ca => certificates(spec.etc.is_none(), programs, facts, inside),
-            _ => usual
-                .files(facts.system.kind())
-                .iter()
-                .try_for_each(|path| host_file(path, &format!("{said}: {}", usual.word()), facts, inside).map(drop)),
+            Usual::Passwd => text(usual, passwd(who, facts), said("the user that runs, and users"), inside),
+            Usual::Group => {
+                text(usual, group(who, facts), said("the groups of the user that runs, and of users"), inside)
+            }
+            Usual::Nsswitch => text(usual, NSSWITCH.into(), said("names are looked up in files and by DNS"), inside),
+            Usual::Ca => certificates(since.as_deref(), facts, inside),
+            _ => {
+                let why = said(&format!("{}: {}", if since.is_some() { "usual" } else { "etc" }, usual.word()));
+                usual.files(kind).iter().try_for_each(|path| host_file(path, &why, facts, inside).map(drop))
+            }
         };
         report.keep(result);
     }
@@ -88,13 +98,8 @@ fn secret(facts: &Facts) -> &'static str {
     }
 }
 
-fn text(usual: Usual, text: String, inside: &mut Inside) -> Result<(), Problem> {
+fn text(usual: Usual, text: String, why: String, inside: &mut Inside) -> Result<(), Problem> {
     let at = RootPath::new(&format!("/etc/{}", usual.word())).map_err(|error| Problem::setup(error.to_string()))?;
-    let why = match usual {
-        Usual::Passwd => "the user that runs, and users",
-        Usual::Group => "the groups of the user that runs, and of users",
-        _ => "names are looked up in files and by DNS",
-    };
     let node = Node::File { content: Content::Text(text), mode: 0o444, uid: 0, gid: 0 };
     inside.put(at, Entry::new(node, Origin::Usual, why))
 }
@@ -123,10 +128,10 @@ fn host_file(path: &'static str, why: &str, facts: &Facts, inside: &mut Inside) 
 }
 
 /// The first bundle that is there, and the places where OpenSSL looks for it.
-fn certificates(default: bool, programs: &Programs, facts: &Facts, inside: &mut Inside) -> Result<(), Problem> {
-    let why = match (&programs.tls, default) {
-        (Some(tls), true) => format!("certificates: {tls}"),
-        _ => "etc: ca".to_string(),
+fn certificates(since: Option<&str>, facts: &Facts, inside: &mut Inside) -> Result<(), Problem> {
+    let why = match since {
+        Some(tls) => format!("certificates: {tls}"),
+        None => "etc: ca".to_string(),
     };
     for path in Usual::Ca.files(facts.system.kind()) {
         if host_file(path, &why, facts, inside)? {

@@ -9,6 +9,7 @@ use super::ld_so_cache::Cache;
 use super::links;
 use super::problem::{Class, Problem, Report};
 use crate::facts::{Facts, ProgramFact, SystemKind};
+use crate::needs::Needs;
 use crate::path::{HostPath, PathError, RootPath};
 use crate::step::{Access, Content, Source};
 
@@ -19,16 +20,13 @@ pub(super) struct Programs {
     pub(super) main: Option<RootPath>,
     /// A member that takes `$ORIGIN` of the main program, which glibc reads from /proc.
     pub(super) needs_proc: Option<String>,
-    /// A program that could use TLS: it loads a library for it, or can't be seen through.
-    pub(super) tls: Option<String>,
+    /// What they need of the usual files.
+    pub(super) needs: Needs,
     /// What their loader is told of where their libraries are.
     pub(super) cache: Cache,
     /// The same for FreeBSD's.
     pub(super) hints: Hints,
 }
-
-/// Sonames, up to the first `.so`, of what speaks TLS.
-const TLS_LIBRARIES: [&str; 4] = ["libssl", "libgnutls", "libnss3", "libmbedtls"];
 
 pub(super) fn resolve(
     main: Option<&str>,
@@ -68,31 +66,13 @@ impl Programs {
         if closure.needs_proc && self.needs_proc.is_none() {
             self.needs_proc = Some(written.into());
         }
-        if self.tls.is_some() {
-            return;
-        }
-        let library = closure.members.iter().find(|member| speaks_tls(&member.name));
-        self.tls = if let Some(member) = library {
-            Some(format!("{written} loads {}", member.name))
-        } else if closure.members.iter().any(|member| member.role == Role::Script) {
-            Some(format!("{written} is a script, which may use TLS"))
-        } else if closure.loader.is_none() {
-            Some(format!("{written} is static, and may use TLS"))
-        } else {
-            None
-        };
+        self.needs.learn(written, closure);
     }
 }
 
 /// The path that is executed: as it was found, unless that goes up by `..`.
 fn program_path(member: &Member) -> Option<RootPath> {
     RootPath::from_path(&member.path).or_else(|_| RootPath::from_path(&member.resolved.real)).ok()
-}
-
-fn speaks_tls(soname: &str) -> bool {
-    let name = soname.rsplit('/').next().unwrap_or(soname);
-    let stem = name.split(".so").next().unwrap_or(name);
-    TLS_LIBRARIES.contains(&stem)
 }
 
 fn no_closure(written: &str, fact: Option<&ProgramFact>) -> Problem {

@@ -271,11 +271,14 @@ impl World {
         let primary = users.values().flatten().map(|user| user.gid.to_string());
         let groups = wants.groups.iter().cloned().chain(primary).map(|text| (text.clone(), group(&text))).collect();
         let program = |name: &String| self.programs.get(name).cloned().unwrap_or_else(absent);
+        let programs = wants.programs.iter().map(|name| (name.clone(), program(name))).collect();
+        let usual = wants.by_need.as_ref().map(|by| by.paths(&programs)).unwrap_or_default();
+        let paths = wants.paths.iter().chain(&usual);
         Facts {
             system: self.system.clone(),
             caller: self.caller,
-            paths: wants.paths.iter().map(|path| (path.clone(), self.follow(path.as_str()))).collect(),
-            programs: wants.programs.iter().map(|name| (name.clone(), program(name))).collect(),
+            paths: paths.map(|path| (path.clone(), self.follow(path.as_str()))).collect(),
+            programs,
             users,
             groups,
             mounts: self
