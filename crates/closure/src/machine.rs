@@ -1,5 +1,6 @@
 //! Which processor a file is for, and what the one at hand can do.
 
+use std::cell::OnceCell;
 use std::fmt;
 
 use object::elf;
@@ -55,31 +56,34 @@ impl fmt::Display for Machine {
 }
 
 /// What glibc asks of the processor when it looks for libraries.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct Cpu {
     /// The processor this is about; programs of another one get no `hwcaps`.
     pub machine: Option<Machine>,
-    /// The names below `glibc-hwcaps` whose libraries it can run, the best first.
-    pub hwcaps: Vec<String>,
     /// `AT_PLATFORM`, for `$PLATFORM`; getauxval(3).
     pub platform: Option<String>,
+    /// Empty until it is asked for, where it is about the running one.
+    hwcaps: OnceCell<Vec<String>>,
+}
+
+impl Default for Cpu {
+    /// One of which nothing is known.
+    fn default() -> Self {
+        Self { machine: None, platform: None, hwcaps: Vec::new().into() }
+    }
 }
 
 impl Cpu {
     /// An x86-64 of a level of the psABI, 1 to 4.
     #[must_use]
     pub fn x86_64(level: u8) -> Self {
-        Self {
-            machine: Some(Machine::X86_64),
-            hwcaps: (2..=level.min(4)).rev().map(|level| format!("x86-64-v{level}")).collect(),
-            platform: Some("x86_64".into()),
-        }
+        Self { machine: Some(Machine::X86_64), platform: Some("x86_64".into()), hwcaps: x86_64_hwcaps(level).into() }
     }
 
     /// A 64-bit ARM, for which glibc knows no levels.
     #[must_use]
     pub fn aarch64() -> Self {
-        Self { machine: Some(Machine::AARCH64), hwcaps: Vec::new(), platform: Some("aarch64".into()) }
+        Self { machine: Some(Machine::AARCH64), platform: Some("aarch64".into()), ..Self::default() }
     }
 
     /// The one this runs on. Nothing else here looks at the running system.
@@ -87,10 +91,26 @@ impl Cpu {
     pub fn running() -> Self {
         running()
     }
+
+    /// The names below `glibc-hwcaps` whose libraries it can run, the best first. Few programs have such libraries, and in a
+    /// virtual machine each question to the processor takes microseconds, so the running one is asked here and not before.
+    #[must_use]
+    pub fn hwcaps(&self) -> &[String] {
+        self.hwcaps.get_or_init(running_hwcaps)
+    }
+}
+
+fn x86_64_hwcaps(level: u8) -> Vec<String> {
+    (2..=level.min(4)).rev().map(|level| format!("x86-64-v{level}")).collect()
 }
 
 #[cfg(target_arch = "x86_64")]
 fn running() -> Cpu {
+    Cpu { hwcaps: OnceCell::new(), ..Cpu::x86_64(1) }
+}
+
+#[cfg(target_arch = "x86_64")]
+fn running_hwcaps() -> Vec<String> {
     use std::arch::is_x86_feature_detected as has;
     // The lists of the x86-64 psABI; a level needs those below it.
     let v2 = has!("cmpxchg16b") && has!("popcnt") && has!("sse3") && has!("sse4.1") && has!("sse4.2") && has!("ssse3");
@@ -104,7 +124,7 @@ fn running() -> Cpu {
         && has!("lzcnt")
         && has!("movbe");
     let v4 = v3 && has!("avx512f") && has!("avx512bw") && has!("avx512cd") && has!("avx512dq") && has!("avx512vl");
-    Cpu::x86_64(1 + u8::from(v2) + u8::from(v3) + u8::from(v4))
+    x86_64_hwcaps(1 + u8::from(v2) + u8::from(v3) + u8::from(v4))
 }
 
 #[cfg(target_arch = "aarch64")]
@@ -115,4 +135,9 @@ fn running() -> Cpu {
 #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
 fn running() -> Cpu {
     Cpu::default()
+}
+
+#[cfg(not(target_arch = "x86_64"))]
+fn running_hwcaps() -> Vec<String> {
+    Vec::new()
 }

@@ -107,9 +107,9 @@ mod closures {
             _ => None,
         });
         let cache = Cache::parse(bytes.unwrap(), false);
-        assert_eq!(cache.lookup("liba.so.1", 0x0303, &[]), Some("/lib/liba.so.1"));
+        assert_eq!(cache.lookup("liba.so.1", 0x0303, || &[]), Some("/lib/liba.so.1"));
         assert_eq!(
-            cache.lookup("libb.so.1", 0x0303, &[]),
+            cache.lookup("libb.so.1", 0x0303, || &[]),
             None,
             "RPATH finds it again, and maybe only for this program"
         );

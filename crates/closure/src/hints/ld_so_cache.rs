@@ -70,9 +70,9 @@ impl Cache {
     }
 
     /// The path for a soname, as `_dl_load_cache_lookup` picks it. `flags` are [`flags`] of the machine; `hwcaps` the
-    /// names of the processor's levels, the best first.
+    /// names of the processor's levels, the best first, asked for if an entry has one.
     #[must_use]
-    pub fn lookup(&self, name: &str, flags: u32, hwcaps: &[String]) -> Option<&str> {
+    pub fn lookup<'h>(&self, name: &str, flags: u32, hwcaps: impl Fn() -> &'h [String]) -> Option<&str> {
         let name = name.as_bytes();
         let (mut left, mut right) = (0, self.count);
         while left < right {
@@ -88,7 +88,7 @@ impl Cache {
     }
 
     /// The best among the entries of one name, of which `at` is one.
-    fn pick(&self, name: &[u8], at: usize, flags: u32, hwcaps: &[String]) -> Option<&str> {
+    fn pick<'h>(&self, name: &[u8], at: usize, flags: u32, hwcaps: impl Fn() -> &'h [String]) -> Option<&str> {
         let same = |at: usize| {
             let key = self.key(at).and_then(|key| self.string(key));
             key.is_some_and(|key| compare(name, key) == Ordering::Equal)
@@ -110,7 +110,7 @@ impl Cache {
                 0 => plain = plain.or(Some(value)),
                 hwcap if hwcap & HWCAP_NAMED != 0 => {
                     let name = self.hwcap_name(hwcap);
-                    let rank = hwcaps.iter().position(|known| Some(known.as_bytes()) == name);
+                    let rank = hwcaps().iter().position(|known| Some(known.as_bytes()) == name);
                     if let Some(rank) = rank.filter(|&rank| named.is_none_or(|(best, _)| rank < best)) {
                         named = Some((rank, value));
                     }
@@ -180,7 +180,7 @@ impl Cache {
 
     fn string(&self, offset: u32) -> Option<&[u8]> {
         let rest = self.bytes.get(self.strings.checked_add(offset as usize)?..)?;
-        rest.get(..memchr::memchr(0, rest)?)
+        rest.get(..rest.iter().position(|&byte| byte == 0)?)
     }
 }
 

@@ -82,7 +82,7 @@ fn by_cache(walk: &mut Walk<'_, '_>, search: &mut Search, name: &str, by: usize)
     let cache = walk.finder.cache(program.machine.big_endian);
     search.asked(Path::new(ld_so_cache::PATH));
     let flags = ld_so_cache::flags(program.machine, program.flags);
-    let path = cache.lookup(name, flags, hwcaps(walk, program.machine))?;
+    let path = cache.lookup(name, flags, || hwcaps(walk, program.machine))?;
     if walk.loaded[by].object.no_default_lib
         && built_in(walk).directories.iter().any(|directory| path.starts_with(directory.as_str()))
     {
@@ -93,7 +93,7 @@ fn by_cache(walk: &mut Walk<'_, '_>, search: &mut Search, name: &str, by: usize)
 
 fn hwcaps<'w>(walk: &'w Walk<'_, '_>, machine: Machine) -> &'w [String] {
     let cpu = &walk.finder.system.cpu;
-    if cpu.machine == Some(machine) { &cpu.hwcaps } else { &[] }
+    if cpu.machine == Some(machine) { cpu.hwcaps() } else { &[] }
 }
 
 fn rpath(walk: &mut Walk<'_, '_>, at: usize) -> Directories {
@@ -156,7 +156,7 @@ fn directory(walk: &mut Walk<'_, '_>, path: PathBuf, main_origin: bool) -> Direc
     if walk.finder.resolver.is_directory(&key.0) {
         let base = key.0.join("glibc-hwcaps");
         if capable && walk.finder.resolver.is_directory(&base) {
-            let levels = walk.finder.system.cpu.hwcaps.iter().map(|level| base.join(level));
+            let levels = walk.finder.system.cpu.hwcaps().iter().map(|level| base.join(level));
             let levels: Vec<PathBuf> = levels.collect();
             existing.extend(levels.into_iter().filter(|level| walk.finder.resolver.is_directory(level)));
         }

@@ -56,8 +56,9 @@ proptest! {
         big in any::<bool>(),
     ) {
         let cache = ld_so_cache::Cache::parse(bytes, big);
+        let levels = ["x86-64-v2".into()];
         for name in ["liba.so.1", "c", ""] {
-            let _ = cache.lookup(name, 0x303, &["x86-64-v2".into()]);
+            let _ = cache.lookup(name, 0x303, || &levels);
         }
     }
 
@@ -67,7 +68,7 @@ proptest! {
         let _ = ld_elf_hints::directories(&[b"Ehnt", &bytes[..]].concat());
         for magic in [&b"glibc-ld.so.cache1.1"[..], b"ld.so-1.7.0\0"] {
             let cache = ld_so_cache::Cache::parse([magic, &bytes[..]].concat(), false);
-            let _ = cache.lookup("libc.so.6", 0x303, &[]);
+            let _ = cache.lookup("libc.so.6", 0x303, || &[]);
         }
     }
 
