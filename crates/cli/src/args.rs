@@ -147,6 +147,13 @@ pub(crate) struct HostFlags {
     pub(crate) facts: Option<PathBuf>,
 }
 
+impl HostFlags {
+    /// Whether no other host is named.
+    pub(crate) fn is_this(&self) -> bool {
+        self.root.is_none() && self.facts.is_none()
+    }
+}
+
 /// A system by its name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum SystemName {

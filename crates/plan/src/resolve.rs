@@ -30,6 +30,7 @@ use crate::plan::Plan;
 use crate::spec::{Spec, TmpSize};
 use crate::step::{Access, Content, Planned};
 use crate::wishes::wishes;
+pub use identity::privilege;
 use inside::{Entry, Inside, Node, Origin};
 use problem::Report;
 pub use problem::{Class, Problem};

@@ -1,6 +1,6 @@
 //! `check`: all that would fail, found without starting.
 
-use thinjail_plan::resolve::resolve;
+use thinjail_plan::resolve::{privilege, resolve};
 
 use super::{Source, wanted};
 use crate::args::{Ask, Subject};
@@ -12,10 +12,14 @@ pub(super) fn execute(args: Ask, subject: &Subject) -> Result<Exit, Failure> {
     let source = Source::of(&args.host)?;
     let (name, spec) = wanted(subject, args.about.profile, args.about.wanted, source.kind())?;
     let facts = source.facts(&spec);
-    let problems = match resolve(&name, &spec, &facts) {
+    let mut problems = match resolve(&name, &spec, &facts) {
         Ok(plan) => source.verify(&plan, &facts).err().into_iter().collect(),
         Err(problems) => problems,
     };
+    // Who looks at another host will not run it from here.
+    if args.host.is_this() {
+        problems.extend(privilege(&facts));
+    }
     if problems.is_empty() {
         report::answer(&format!("{}: ok\n", report::plain(&name)))?;
         return Ok(Exit::Ok);

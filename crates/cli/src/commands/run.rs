@@ -1,7 +1,7 @@
 //! `run`: from a spec to the end of the program.
 
 use thinjail_jail::run::{Observer, Outcome, Timings};
-use thinjail_plan::resolve::resolve;
+use thinjail_plan::resolve::{privilege, resolve};
 
 use super::{Source, wanted};
 use crate::args::{Run, Subject};
@@ -26,6 +26,9 @@ pub(super) fn execute(args: Run, subject: &Subject, mut clock: Clock) -> Result<
             report::line(&clock.table(None));
         }
         return Ok(Exit::Ok);
+    }
+    if let Some(problem) = privilege(&facts) {
+        return Err(problem.into());
     }
     let mut teller = Teller { clock: args.timings.then_some(clock) };
     match thinjail_jail::run::run(&plan, &mut teller)? {

@@ -2,7 +2,9 @@
 
 use std::fs;
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 pub(crate) struct Scratch(PathBuf);
@@ -40,6 +42,18 @@ impl Scratch {
     /// A profile for a program that every system has, with these lines added.
     pub(crate) fn profile(&self, name: &str, lines: &str) -> String {
         self.file(&format!("{name}.toml"), format!("command = \"/bin/sh -c true\"\nuser = \"nobody\"\n{lines}\n"))
+    }
+
+    /// thinjail as uid 65534, which can get at this copy of it. Only root can become that one.
+    pub(crate) fn thinjail_of_another_user(&self) -> Command {
+        let copy = self.0.join("thinjail");
+        // By another process: a test beside this one may fork at any moment, and what its child then has open for writing
+        // can't be executed.
+        assert!(Command::new("cp").arg(env!("CARGO_BIN_EXE_thinjail")).arg(&copy).status().unwrap().success());
+        fs::set_permissions(&copy, fs::Permissions::from_mode(0o755)).unwrap();
+        let mut command = Command::new(copy);
+        command.uid(65534).gid(65534).env_remove("THINJAIL_PROFILE_PATH");
+        command
     }
 
     pub(crate) fn mode(&self, mode: u32) {

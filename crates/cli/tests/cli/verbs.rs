@@ -4,12 +4,11 @@ use serde_json::Value;
 
 use thinjail_tests::{need, skip};
 
-use crate::run_thinjail::thinjail;
+use crate::run_thinjail::{said, thinjail};
 use crate::scratch::Scratch;
 
 #[test]
 fn a_plan_printed_twice_is_byte_equal_and_comes_from_its_facts() {
-    need!(skip::root());
     let scratch = Scratch::new();
     let words = ["--read", "/usr/share", "--", "sh", "-c", "true"];
     let facts = thinjail(&[&["facts"][..], &words].concat());
@@ -21,7 +20,6 @@ fn a_plan_printed_twice_is_byte_equal_and_comes_from_its_facts() {
 
 #[test]
 fn a_program_typed_in_passing_runs_as_nobody() {
-    need!(skip::root());
     let facts: Value = serde_json::from_str(thinjail(&["facts", "--", "sh"]).works()).unwrap();
     assert!(facts["users"]["nobody"]["uid"].is_u64(), "{facts}");
     let plan: Value = serde_json::from_str(thinjail(&["plan", "--json", "--", "sh"]).works()).unwrap();
@@ -32,6 +30,20 @@ fn a_program_typed_in_passing_runs_as_nobody() {
 fn check_says_ok_where_nothing_would_fail() {
     need!(skip::root());
     assert_eq!(thinjail(&["check", "--", "sh"]).works(), "sh: ok\n");
+}
+
+#[test]
+fn who_is_not_root_may_look_and_is_told_by_check_and_run_to_be_root() {
+    need!(skip::root());
+    let scratch = Scratch::new();
+    let ask = |words: &[&str]| said(scratch.thinjail_of_another_user().args(words));
+    assert!(ask(&["explain", "--", "sh", "/etc/passwd"]).works().starts_with("file /etc/passwd"));
+    for look in [&["plan", "--", "sh"][..], &["run", "--dry-run", "--", "sh"]] {
+        assert!(ask(look).works().contains("only root can run it"), "{look:?}");
+    }
+    ask(&["run", "--", "sh"]).fails(125, "this version needs root", "run it as root");
+    let check = ask(&["check", "--", "sh"]);
+    assert!((check.code, check.out.starts_with("this version needs root")) == (1, true), "{check:?}");
 }
 
 #[test]

@@ -46,10 +46,7 @@ pub(super) fn resolve(spec: &Spec, facts: &Facts, report: &mut Report) -> Who {
         None => report.keep(account(&facts.caller.to_string(), "user", facts)),
     };
     if facts.caller != 0 {
-        report.problem(
-            Problem::setup(format!("this version needs root to make a jail, and the caller is uid {}", facts.caller))
-                .help("run it as root"),
-        );
+        report.note(format!("the caller is uid {}, who may look: only root can run it in this version", facts.caller));
     }
     let account = account.unwrap_or(Account { uid: NOBODY, entry: None });
     let gid = match &spec.group {
@@ -71,6 +68,15 @@ pub(super) fn resolve(spec: &Spec, facts: &Facts, report: &mut Report) -> Who {
     };
     who.know(spec, account.entry, facts, report);
     who
+}
+
+/// Why the caller can't carry out any plan; whoever only looks at one needs nothing.
+#[must_use]
+pub fn privilege(facts: &Facts) -> Option<Problem> {
+    (facts.caller != 0).then(|| {
+        Problem::setup(format!("this version needs root to make a jail, and the caller is uid {}", facts.caller))
+            .help("run it as root")
+    })
 }
 
 impl Who {
