@@ -10,6 +10,7 @@ use std::path::PathBuf;
 use clap::error::ErrorKind;
 use clap::{Args as _, Command, FromArgMatches as _, Parser, Subcommand, ValueEnum};
 use thinjail_plan::facts::SystemKind;
+use thinjail_plan::spec::flag_hint;
 
 use crate::exit_code::TABLE;
 use crate::report::Failure;
@@ -29,7 +30,7 @@ const TEMPLATE: &str = "\
 {about}.
 
   thinjail run -- echo Hello from jail   a program, with what it needs to start
-  thinjail run --read /srv/www --network none /usr/bin/python3 -m http.server
+  thinjail run --read /srv/www --chdir /srv/www -- busybox httpd -f -p 8080
   thinjail run nginx                     a profile of yours, or a shipped one
   thinjail plan nginx                    what would be done; nothing is done
   thinjail explain nginx /etc/passwd     why a file is inside
@@ -157,9 +158,8 @@ impl HostFlags {
 /// A system by its name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum SystemName {
-    /// Namespaces
+    // Without texts: with them clap spreads the help of every flag over three lines.
     Linux,
-    /// jail(2)
     Freebsd,
 }
 
@@ -189,6 +189,21 @@ impl From<Failure> for Stop {
     }
 }
 
+impl Stop {
+    /// A flag of one letter behind a name is none of ours: the name was meant for a program.
+    fn behind(self, name: &[OsString], behind: &[OsString]) -> Self {
+        let short =
+            |word: &OsString| word.as_encoded_bytes().starts_with(b"-") && !word.as_encoded_bytes().starts_with(b"--");
+        match self {
+            Self::Failure(failure) if behind.first().is_some_and(short) => {
+                let words: Vec<_> = name.iter().chain(behind).map(|word| word.to_string_lossy()).collect();
+                Self::Failure(failure.help(format!("to run a program, write `thinjail run -- {}`", words.join(" "))))
+            }
+            other => other,
+        }
+    }
+}
+
 impl Args {
     /// The command line, and what it is about.
     ///
@@ -196,6 +211,11 @@ impl Args {
     /// is can be seen only once the flags before it are parsed: a name that has words behind it is then moved behind
     /// them, and all is parsed once more.
     pub(crate) fn parse(argv: &[OsString]) -> Result<(Self, Subject), Stop> {
+        if let [thinjail, help, verb @ ..] = argv
+            && help == "help"
+        {
+            parse_once(&[std::slice::from_ref(thinjail), verb, &["--help".into()]].concat())?;
+        }
         let args = parse_once(argv)?;
         let (words, file) = (args.words(), args.profile().file.as_deref());
         if let Verb::Explain(_) = args.verb {
@@ -212,7 +232,7 @@ impl Args {
             return Ok((args, subject));
         }
         let (name, behind) = rest.split_at(1);
-        let args = parse_once(&[before, behind, name].concat())?;
+        let args = parse_once(&[before, behind, name].concat()).map_err(|stop| stop.behind(name, behind))?;
         let subject = Subject::of_profile(args.words(), behind)?;
         Ok((args, subject))
     }
@@ -273,7 +293,25 @@ fn in_our_words(text: &str) -> Failure {
     // A similar word helps; how to pass a flag as a value does not.
     let mut tips = text.lines().filter_map(|line| line.trim_start().strip_prefix("tip: "));
     let tip = tips.find(|tip| !tip.starts_with("to pass "));
-    let help =
-        tip.map_or_else(|| "`thinjail --help` shows the verbs, `thinjail VERB --help` their flags".into(), joined);
+    let typed = what.split('\'').nth(1).unwrap_or_default();
+    let help = if let Some(hint) = flag_hint(typed) {
+        hint
+    } else if let Some(tip) = tip {
+        joined(tip)
+    } else if what.starts_with("unrecognized subcommand") {
+        verb_help(typed)
+    } else {
+        "`thinjail --help` shows the verbs, `thinjail VERB --help` their flags".into()
+    };
     Failure::usage(what).help(help)
+}
+
+/// What to type in place of a verb that there is not.
+fn verb_help(typed: &str) -> String {
+    match typed {
+        "start" | "stop" | "restart" | "reload" | "status" => {
+            "`thinjail run NAME` stays in the foreground; the init system that calls it starts and stops it".into()
+        }
+        _ => format!("the verbs are run, plan, explain, check and facts: `thinjail run {typed}`?"),
+    }
 }

@@ -66,8 +66,16 @@ pub(crate) fn by_name(name: &str, directories: &[PathBuf]) -> Result<Profile, Fa
         }
     }
     let places: Vec<_> = directories.iter().map(|dir| dir.display().to_string()).collect();
-    Err(Failure::new(format!("there is no profile {name:?} in {}", places.join(" or ")))
-        .help(format!("to run a program, write `thinjail run -- {name}`, or its path")))
+    Err(Failure::new(format!("there is no profile {name:?} in {}", places.join(" or "))).help(
+        match directories.first() {
+            _ if name.ends_with(".toml") => format!("a profile in a file is named by `--profile {name}`"),
+            Some(first) => {
+                let file = first.join(format!("{name}.toml"));
+                format!("write {}; to run a program, write `thinjail run -- {name}`, or its path", file.display())
+            }
+            None => format!("to run a program, write `thinjail run -- {name}`, or its path"),
+        },
+    ))
 }
 
 /// Reads the profile in a file; the jail's name is that of the file, without `.toml`.

@@ -7,6 +7,8 @@ mod system;
 pub mod toml;
 pub mod words;
 
+pub use foreign::flag_hint;
+
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};

@@ -117,7 +117,7 @@ fn the_words_of_bwrap_and_docker_are_known() {
 fn a_wrong_type_names_the_key_and_what_it_takes() {
     assert_eq!(
         said("read = \"/etc\""),
-        "x.toml:1:8: `read` takes a list of strings, such as [\"one\", \"two\"]; this is a string\n  1 | read = \"/etc\"\n    |        ^^^^^^"
+        "x.toml:1:8: `read` takes a list of strings, such as [\"one\", \"two\"]; this is a string\n  1 | read = \"/etc\"\n    |        ^^^^^^\nhelp: write read = [\"/etc\"]"
     );
     for (text, what) in [
         ("user = 33", "`user` takes a string, such as \"text\"; this is a number"),
@@ -159,6 +159,36 @@ fn what_is_no_toml_says_where() {
     assert_eq!((error.line, error.column), (2, 1));
     assert_eq!(error.what, "duplicate key");
     assert_eq!((fault("a = ").line, fault("a = ").column), (1, 5));
+}
+
+#[test]
+fn a_string_without_quotes_is_written_with_them() {
+    assert_eq!(
+        said("user = www-data  # who\n"),
+        "x.toml:1:8: the value of `user` can't be understood; a string stands in quotes\n  1 | user = www-data  # who\n    |        ^^^^^^^^\nhelp: write user = \"www-data\""
+    );
+    assert_eq!(help("umask = 022"), "write umask = \"022\"");
+    assert_eq!(help("tmp = 64M"), "write tmp = \"64M\"");
+    assert_eq!(help("User=nobody"), "User is systemd's word; here it is `user`");
+    assert!(help("nginx {").starts_with("a profile is TOML"));
+    assert!(help("user = \"x").starts_with("a profile is TOML"));
+    assert_eq!(help("user = \"a\"\nuser = \"b\""), "write it once");
+}
+
+#[test]
+fn a_wrong_type_is_written_right_where_brackets_or_quotes_are_missing() {
+    assert_eq!(help("read = \"/etc\""), "write read = [\"/etc\"]");
+    assert_eq!(help("[linux]\nuser = 33"), "write user = \"33\"");
+    assert_eq!(help("tty = \"yes\""), "");
+}
+
+#[test]
+fn a_key_below_the_heading_of_a_table_is_told_to_move_up() {
+    let text = "[limits]\nopenfiles = 20\nuser = \"www\"\n";
+    assert_eq!(fault(text).what, "`user` stands below the heading of `limits`, and is taken for a part of that");
+    assert_eq!(help(text), "move `user` up, above the first line in [brackets]");
+    assert_eq!((fault(text).line, fault(text).column), (3, 1));
+    assert!(help("[[mount]]\nsource = \"/a\"\nread = [\"/b\"]").starts_with("move `read` up"));
 }
 
 #[test]

@@ -78,7 +78,7 @@ pub(crate) struct Wanted {
     /// inherit (the default) or none
     #[arg(long, value_name = "HOW", help_heading = "How it runs")]
     network: Option<String>,
-    /// Limits by rctl(8)'s words: openfiles=1024, memoryuse=512M
+    /// Limits by rctl(8)'s words: openfiles=1024, filesize=1G
     #[arg(long, alias = "limit", value_name = "NAME=VALUE,...", value_parser = pair, value_delimiter = ',', help_heading = "How it runs")]
     limits: Vec<(String, String)>,
     /// Descriptors handed on besides 0, 1 and 2

@@ -17,6 +17,32 @@ fn usage_errors_are_125_for_run_and_2_for_the_rest() {
 }
 
 #[test]
+fn the_flags_of_other_tools_are_known() {
+    thinjail(&["run", "-v", "/a:/b", "--", "sh"]).fails(125, "'-v'", "here a --mount with source and target");
+    thinjail(&["plan", "--ro-bind", "/a", "/a", "sh"]).fails(2, "'--ro-bind'", "here it is `--read`");
+    thinjail(&["run", "--env-file", "x", "--", "sh"]).fails(125, "'--env-file'", "go into `env`");
+}
+
+#[test]
+fn a_program_that_is_taken_for_a_profile_is_helped() {
+    let help = "thinjail run -- python3 -m http.server";
+    thinjail(&["run", "python3", "-m", "http.server"]).fails(125, "'-m'", help);
+    thinjail(&["run", "nginx", "--raed", "/x"]).fails(125, "'--raed'", "'--read'");
+    thinjail(&["nginx"]).fails(2, "'nginx'", "`thinjail run nginx`?");
+    thinjail(&["stop", "nginx"]).fails(2, "'stop'", "stays in the foreground");
+}
+
+#[test]
+fn help_is_a_word_too() {
+    assert_eq!(thinjail(&["help"]).works(), thinjail(&["--help"]).works());
+    for verb in ["run", "plan", "explain", "check", "facts"] {
+        let help = thinjail(&[verb, "--help"]);
+        assert_eq!(thinjail(&["help", verb]).works(), help.works());
+        assert!(help.out.lines().count() < 80, "{} lines:\n{}", help.out.lines().count(), help.out);
+    }
+}
+
+#[test]
 fn help_fits_one_screen_and_has_the_exit_codes() {
     let help = thinjail(&["--help"]);
     let text = help.works();
@@ -38,6 +64,12 @@ fn a_name_that_is_no_file_name_is_no_profile() {
 #[test]
 fn a_profile_that_is_not_there_names_the_places_searched() {
     thinjail(&["run", "nosuch"]).fails(125, "there is no profile \"nosuch\" in /", "thinjail run -- nosuch");
+    thinjail(&["run", "x.toml"]).fails(125, "there is no profile \"x.toml\"", "`--profile x.toml`");
+    thinjail(&["check", "nosuch", "--profile-dir", "/nonexistent"]).fails(
+        1,
+        "nosuch",
+        "write /nonexistent/nosuch.toml",
+    );
     thinjail(&["check", "nosuch"]).fails(1, "there is no profile \"nosuch\" in /", "thinjail run -- nosuch");
 }
 

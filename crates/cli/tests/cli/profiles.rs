@@ -29,12 +29,12 @@ fn an_unknown_key_is_shown_with_its_place_and_a_hint() {
 
 #[test]
 fn a_wrong_type_is_shown_with_its_place() {
-    run_lines("umask = 22").fails(125, "x.toml:3:9: `umask` takes a string", "");
+    run_lines("umask = 22").fails(125, "x.toml:3:9: `umask` takes a string", "write umask = \"22\"");
 }
 
 #[test]
 fn text_that_is_no_toml_is_shown_with_its_place() {
-    run_lines("read = [").fails(125, "x.toml:3:", "");
+    run_lines("read = [").fails(125, "x.toml:3:", "a profile is TOML");
 }
 
 #[test]

@@ -35,8 +35,16 @@ fn a_program_that_is_not_there_is_127() {
 fn a_file_that_is_no_program_is_126() {
     let scratch = Scratch::new();
     let text = scratch.file_with_mode("text", "just text\n", 0o755);
-    thinjail(&["run", &text]).fails(126, &format!("run {text}: it is neither an ELF file nor a script"), "");
-    thinjail(&["run", scratch.str()]).fails(126, &format!("run {}: it is a directory", scratch.str()), "");
+    thinjail(&["run", &text]).fails(
+        126,
+        &format!("run {text}: it is neither an ELF file nor a script"),
+        "check that it is the program",
+    );
+    thinjail(&["run", scratch.str()]).fails(
+        126,
+        &format!("run {}: it is a directory", scratch.str()),
+        "check that it is the program",
+    );
 }
 
 #[test]
@@ -45,7 +53,11 @@ fn a_file_without_the_execute_bit_is_126() {
     let program = scratch.path().join("sh");
     fs::copy("/bin/sh", &program).unwrap();
     let program = scratch.file_with_mode("sh", fs::read(&program).unwrap(), 0o644);
-    thinjail(&["run", &program]).fails(126, &format!("run {program}: it has no execute permission"), "");
+    thinjail(&["run", &program]).fails(
+        126,
+        &format!("run {program}: it has no execute permission"),
+        "check that it is the program",
+    );
 }
 
 #[test]
@@ -55,14 +67,14 @@ fn a_program_that_the_caller_may_not_read_is_126() {
     let program = scratch.file_with_mode("sh", fs::read("/bin/sh").unwrap(), 0o711);
     // Root may read everything, so another user asks; that one has to get at thinjail, too.
     let said = said(scratch.thinjail_of_another_user().args(["run", &program]));
-    said.fails(126, &format!("run {program}: it can't be read: Permission denied"), "");
+    said.fails(126, &format!("run {program}: it can't be read: Permission denied"), "check that it is the program");
 }
 
 #[test]
 fn a_program_of_another_machine_is_126() {
     let scratch = Scratch::new();
     let program = scratch.file_with_mode("other", elf_of_another_machine(), 0o755);
-    thinjail(&["run", &program]).fails(126, "which this system does not run", "");
+    thinjail(&["run", &program]).fails(126, "which this system does not run", "check that it is the program");
 }
 
 #[test]

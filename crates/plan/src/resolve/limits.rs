@@ -48,6 +48,19 @@ const JAIL_WIDE: [&str; 18] = [
     "sbsize",
 ];
 
+/// setrlimit(2)'s words, which docker and pam have too.
+const FOREIGN: [(&str, &str); 9] = [
+    ("as", "vmemoryuse"),
+    ("core", "coredumpsize"),
+    ("cpu", "cputime"),
+    ("data", "datasize"),
+    ("fsize", "filesize"),
+    ("memlock", "memorylocked"),
+    ("nofile", "openfiles"),
+    ("nproc", "maxproc"),
+    ("stack", "stacksize"),
+];
+
 pub(super) fn resolve(spec: &Spec, report: &mut Report) -> Vec<Limit> {
     spec.limits.iter().filter_map(|(word, value)| report.keep(one(word, value))).collect()
 }
@@ -84,7 +97,8 @@ fn unknown(word: &str) -> Problem {
     }
     let problem = Problem::setup(format!("limits: there is no limit {word:?}"));
     let known = LIMITS.iter().map(|(known, _)| *known);
-    match crate::nearest::nearest(word, known.clone()) {
+    let foreign = FOREIGN.iter().find(|(theirs, _)| *theirs == word).map(|(_, ours)| *ours);
+    match foreign.or_else(|| crate::nearest::nearest(word, known.clone())) {
         Some(near) => problem.help(format!("did you mean {near}?")),
         None => problem.help(format!("write some of {}", known.collect::<Vec<_>>().join(" "))),
     }

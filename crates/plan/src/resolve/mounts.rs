@@ -103,9 +103,9 @@ fn decide(
             }
             None => {
                 Err(Problem::setup(format!("{said}: {at} does not exist")).help(if said.starts_with("[[mount]]") {
-                    "make it, or write create = true or optional = true"
+                    "make it, or write create = true, for a directory, or optional = true"
                 } else {
-                    "make it, or write it as a [[mount]] with create = true or optional = true"
+                    "make it, or write it as a [[mount]] with create = true, for a directory, or optional = true"
                 }))
             }
         },

@@ -78,12 +78,15 @@ fn program_path(member: &Member) -> Option<RootPath> {
 fn no_closure(written: &str, fact: Option<&ProgramFact>) -> Problem {
     let run = |class, why: &str| Problem::new(class, format!("run {written}: {why}"));
     match fact {
-        Some(ProgramFact::NotFound { why }) => run(Class::NotFound, why).help(if written.contains('/') {
+        Some(ProgramFact::NotFound { why }) => run(Class::NotFound, why).help(if written.contains(' ') {
+            "write each word by itself: command = [\"program\", \"argument\"]"
+        } else if written.contains('/') {
             "check the path, or install the program"
         } else {
             "write its path, or install the program"
         }),
-        Some(ProgramFact::NotExecutable { why }) => run(Class::NotExecutable, why),
+        Some(ProgramFact::NotExecutable { why }) => run(Class::NotExecutable, why)
+            .help("check that it is the program that is meant; a script needs chmod +x and a first line with #!"),
         Some(ProgramFact::Closure(_)) | None => {
             run(Class::Setup, "the facts say nothing of this program").help("gather the facts again with this profile")
         }

@@ -10,6 +10,24 @@ pub(super) fn hint(written: &str) -> Option<String> {
     })
 }
 
+/// The same for a flag: what is a key in a profile is a flag on a command line.
+#[must_use]
+pub fn flag_hint(written: &str) -> Option<String> {
+    let (_, tool, ours) = WORDS.iter().find(|(word, ..)| *word == written).copied().or_else(|| prefix(written))?;
+    if !is_key(ours) {
+        return Some(format!("{written} is {tool}'s word; here {}", ours.replace("[[mount]]", "--mount")));
+    }
+    let (key, value) = match ours.split_once(" = ") {
+        Some((key, "true")) => (key, String::new()),
+        Some((key, value)) => (key, format!(" {}", value.trim_matches(['[', ']', '"']))),
+        None => match ours.split_once('.') {
+            Some((table, name)) => (table, format!(" {name}=...")),
+            None => (ours, String::new()),
+        },
+    };
+    Some(format!("{written} is {tool}'s word; here it is `--{key}{value}`"))
+}
+
 /// Whether the answer is something to write, and not a sentence.
 fn is_key(ours: &str) -> bool {
     let word = |text: &str| !text.contains(' ');
@@ -35,9 +53,15 @@ const PREFIXES: &[(&str, &str, &str)] = &[
     ("sysv", JAIL, "it goes into [freebsd.params], by the same name"),
     ("vnet", JAIL, "network is inherit or none"),
     ("zfs.", JAIL, "a data set's directory goes into read or write"),
+    ("CPU", SYSTEMD, "limits of a whole jail are not done yet"),
+    ("Condition", SYSTEMD, "the init system's own unit or script says when it starts"),
+    ("ExecStop", SYSTEMD, "there is no such hook in this version; `stop-signal` ends it"),
+    ("ExecStartP", SYSTEMD, "there is no such hook in this version; the unit or script that calls thinjail does it"),
     ("Limit", SYSTEMD, "limits go into [limits], by rctl(8)'s words"),
     ("Protect", SYSTEMD, "nothing of the host is inside but what is named"),
+    ("Memory", SYSTEMD, "limits of a whole jail are not done yet; `limits.vmemoryuse` is one of each process"),
     ("Restrict", SYSTEMD, "it needs no key"),
+    ("Standard", SYSTEMD, "output goes to the caller's stdout and stderr"),
     ("--unshare-", BWRAP, "every jail has namespaces of its own but for the network: network = \"none\""),
 ];
 
@@ -75,6 +99,10 @@ const WORDS: &[(&str, &str, &str)] = &[
     ("DeviceAllow", SYSTEMD, "devices"),
     ("DynamicUser", SYSTEMD, "a number in `user` needs no entry on the host"),
     ("Environment", SYSTEMD, "env"),
+    ("After", SYSTEMD, "the init system's own unit or script says when it starts"),
+    ("Description", SYSTEMD, "a comment after # describes it"),
+    ("EnvironmentFile", SYSTEMD, "the file's lines go into `env`"),
+    ("ExecReload", SYSTEMD, "what thinjail gets as SIGHUP the program gets"),
     ("ExecStart", SYSTEMD, "command"),
     ("Group", SYSTEMD, "group"),
     ("InaccessiblePaths", SYSTEMD, "nothing of the host is inside but what is named"),
@@ -102,14 +130,20 @@ const WORDS: &[(&str, &str, &str)] = &[
     ("ProcSubset", SYSTEMD, "proc"),
     ("ReadOnlyPaths", SYSTEMD, "read"),
     ("ReadWritePaths", SYSTEMD, "write"),
+    ("Restart", SYSTEMD, "the init system that calls thinjail restarts it"),
+    ("RestartSec", SYSTEMD, "the init system that calls thinjail restarts it"),
     ("RootDirectory", SYSTEMD, "the jail's root is made in memory, and needs no path"),
     ("RuntimeDirectory", SYSTEMD, "run-dir"),
+    ("Service", SYSTEMD, "the keys stand without such a heading, as key = \"value\""),
     ("StateDirectory", SYSTEMD, "state-dir"),
     ("SupplementaryGroups", SYSTEMD, "groups"),
+    ("SystemCallFilter", SYSTEMD, "no system calls are filtered in this version"),
     ("TasksMax", SYSTEMD, "limits.maxproc"),
     ("TemporaryFileSystem", SYSTEMD, "tmp"),
     ("TimeoutStopSec", SYSTEMD, "stop-timeout"),
+    ("Type", SYSTEMD, "the program is one that stays in the foreground"),
     ("UMask", SYSTEMD, "umask"),
+    ("Unit", SYSTEMD, "the keys stand without such a heading, as key = \"value\""),
     ("User", SYSTEMD, "user"),
     ("WorkingDirectory", SYSTEMD, "chdir"),
     // bwrap(1)
@@ -134,15 +168,30 @@ const WORDS: &[(&str, &str, &str)] = &[
     ("--uid", BWRAP, "user"),
     ("--unshare-net", BWRAP, "network = \"none\""),
     // docker-run(1), compose files
+    ("-d", DOCKER, "it runs in the foreground; an init system, or `&`, puts it into the background"),
+    ("-e", DOCKER, "env"),
+    ("-m", DOCKER, "limits of a whole jail are not done yet; `limits.vmemoryuse` is one of each process"),
+    ("-p", DOCKER, "the daemon's ports are the host's, unless network = \"none\""),
+    ("-t", DOCKER, "tty"),
+    ("-u", DOCKER, "user"),
+    ("-v", DOCKER, "a [[mount]] with source and target, or read and write"),
+    ("-w", DOCKER, "chdir"),
     ("--cap-add", DOCKER, "capabilities"),
+    ("--detach", DOCKER, "it runs in the foreground; an init system, or `&`, puts it into the background"),
     ("--device", DOCKER, "devices"),
     ("--entrypoint", DOCKER, "command"),
     ("--env", DOCKER, "env"),
+    ("--env-file", DOCKER, "the file's lines go into `env`"),
     ("--group-add", DOCKER, "groups"),
+    ("--memory", DOCKER, "limits of a whole jail are not done yet; `limits.vmemoryuse` is one of each process"),
+    ("--name", DOCKER, "a jail has the name of its profile"),
     ("--network", DOCKER, "network"),
     ("--pids-limit", DOCKER, "limits.maxproc"),
     ("--publish", DOCKER, "the daemon's ports are the host's, unless network = \"none\""),
+    ("--privileged", DOCKER, "there is no such thing; `capabilities` names what is kept"),
     ("--read-only", DOCKER, "it always holds, but for what is in `write`"),
+    ("--restart", DOCKER, "the init system that calls thinjail restarts it"),
+    ("--rm", DOCKER, "nothing of a jail is ever left"),
     ("--shm-size", DOCKER, "devices = [\"shm\"]"),
     ("--stop-signal", DOCKER, "stop-signal"),
     ("--stop-timeout", DOCKER, "stop-timeout"),
@@ -152,16 +201,20 @@ const WORDS: &[(&str, &str, &str)] = &[
     ("--workdir", DOCKER, "chdir"),
     ("cap_add", DOCKER, "capabilities"),
     ("cap_drop", DOCKER, "all capabilities are dropped but those in `capabilities`"),
+    ("container_name", DOCKER, "a jail has the name of its profile"),
     ("entrypoint", DOCKER, "command"),
+    ("env_file", DOCKER, "the file's lines go into `env`"),
     ("environment", DOCKER, "env"),
     ("group_add", DOCKER, "groups"),
     ("image", DOCKER, "there are no images: the host's own files are inside"),
-    ("mem_limit", DOCKER, "limits go into [limits], by rctl(8)'s words"),
+    ("mem_limit", DOCKER, "limits of a whole jail are not done yet; `limits.vmemoryuse` is one of each process"),
+    ("memory", DOCKER, "limits of a whole jail are not done yet; `limits.vmemoryuse` is one of each process"),
     ("network_mode", DOCKER, "network"),
     ("pids_limit", DOCKER, "limits.maxproc"),
     ("ports", DOCKER, "the daemon's ports are the host's, unless network = \"none\""),
     ("privileged", DOCKER, "there is no such thing; `capabilities` names what is kept"),
     ("read_only", DOCKER, "it always holds, but for what is in `write`"),
+    ("restart", DOCKER, "the init system that calls thinjail restarts it"),
     ("shm_size", DOCKER, "devices = [\"shm\"]"),
     ("stop_grace_period", DOCKER, "stop-timeout"),
     ("stop_signal", DOCKER, "stop-signal"),
@@ -182,6 +235,17 @@ mod tests {
             let key = ours.split([' ', '.']).next().unwrap_or_default();
             assert!(KEYS.iter().any(|(known, _)| *known == key), "{word} -> {ours}");
         }
+    }
+
+    #[test]
+    fn a_flag_is_answered_by_a_flag() {
+        let hint = |word| flag_hint(word).unwrap_or_default();
+        assert_eq!(hint("--ro-bind"), "--ro-bind is bwrap's word; here it is `--read`");
+        assert_eq!(hint("--unshare-net"), "--unshare-net is bwrap's word; here it is `--network none`");
+        assert_eq!(hint("--shm-size"), "--shm-size is docker's word; here it is `--devices shm`");
+        assert_eq!(hint("--pids-limit"), "--pids-limit is docker's word; here it is `--limits maxproc=...`");
+        assert_eq!(hint("-v"), "-v is docker's word; here a --mount with source and target, or read and write");
+        assert_eq!(flag_hint("--frobnicate"), None);
     }
 
     #[test]

@@ -56,7 +56,7 @@ pub fn parse(text: &str, file: &str) -> Result<Spec, ParseError> {
 }
 
 fn read(text: &str) -> Result<Spec, Fault> {
-    let table = DeTable::parse(text).map_err(|error| Fault::of(&error))?;
+    let table = DeTable::parse(text).map_err(|error| Fault::of(&error).no_toml(text))?;
     check(table.get_ref(), KEYS, "")?;
     Spec::deserialize(Deserializer::from(table)).map_err(|error| Fault::of(&error))
 }
@@ -81,6 +81,29 @@ impl Fault {
     /// What the TOML parser says.
     fn of(error: &toml::de::Error) -> Self {
         Self::new(error.span().unwrap_or(0..0), error.message().trim().replace('\n', ", "))
+    }
+
+    /// With what to write instead, where the TOML parser can't read on. Most often that is a string without its quotes.
+    fn no_toml(self, text: &str) -> Self {
+        if self.what == "duplicate key" {
+            return self.help("write it once");
+        }
+        let begin = text.get(..self.span.start).and_then(|before| before.rfind('\n')).map_or(0, |at| at + 1);
+        let line = text.get(begin..).and_then(|rest| rest.lines().next()).unwrap_or_default();
+        let (key, value) = line.split_once('=').map_or(("", ""), |(key, value)| (key.trim(), value.trim()));
+        let value = value.split(" #").next().unwrap_or_default().trim_end();
+        let bare = !key.is_empty() && key.chars().all(|c| c.is_ascii_alphanumeric() || "_-.".contains(c));
+        if !bare || value.is_empty() || value.starts_with(['"', '\'', '[', '{']) || value.contains(char::is_control) {
+            return self.help(
+                "a profile is TOML: lines such as user = \"www\" or read = [\"/a\", \"/b\"]; see thinjail.toml(5)",
+            );
+        }
+        let what = format!("the value of `{}` can't be understood; a string stands in quotes", shortened(key));
+        let fault = Self { what, ..self };
+        match foreign::hint(key) {
+            Some(hint) => fault.help(hint),
+            None => fault.help(format!("write {} = {:?}", shortened(key), shortened(value))),
+        }
     }
 
     fn at(self, text: &str, file: &str) -> ParseError {
@@ -140,6 +163,9 @@ fn unknown(span: Range<usize>, name: &str, value: &Spanned<DeValue<'_>>, keys: &
         written = format!("{written}.{}", key.get_ref());
         inner = below.get_ref();
     }
+    if !under.is_empty() && under != "linux" && under != "freebsd" && is_key(name) {
+        return below(span, name, under);
+    }
     let place = if under.is_empty() { String::new() } else { format!(" in [{under}]") };
     let fault = Fault::new(span, format!("unknown key `{}`{place}", shortened(&written)));
     let known = keys.iter().map(|(key, _)| *key);
@@ -152,6 +178,16 @@ fn unknown(span: Range<usize>, name: &str, value: &Spanned<DeValue<'_>>, keys: &
     }
 }
 
+fn is_key(name: &str) -> bool {
+    KEYS.iter().any(|(known, _)| *known == name)
+}
+
+/// A key of the profile that was written below the heading of a table, and so belongs to that table.
+fn below(span: Range<usize>, name: &str, table: &str) -> Fault {
+    Fault::new(span, format!("`{name}` stands below the heading of `{table}`, and is taken for a part of that"))
+        .help(format!("move `{name}` up, above the first line in [brackets]"))
+}
+
 /// A name as it is written, but for what would disturb a terminal.
 fn shortened(name: &str) -> String {
     const MOST: usize = 80;
@@ -162,7 +198,11 @@ fn shortened(name: &str) -> String {
 /// Whether a value has the shape that its key wants.
 fn fits(key: &str, value: &Spanned<DeValue<'_>>, shape: Shape) -> Result<(), Fault> {
     let wrong = |at: &Spanned<DeValue<'_>>, expected: &str| {
-        Err(Fault::new(at.span(), format!("`{key}` takes {expected}; this is {}", article(at.get_ref()))))
+        let fault = Fault::new(at.span(), format!("`{key}` takes {expected}; this is {}", article(at.get_ref())));
+        Err(match instead(at.get_ref(), shape) {
+            Some(text) => fault.help(format!("write {} = {text}", key.rsplit('.').next().unwrap_or(key))),
+            None => fault,
+        })
     };
     match (shape, value.get_ref()) {
         (Shape::Text | Shape::Words | Shape::SwitchOrText, DeValue::String(text)) => {
@@ -182,6 +222,10 @@ fn fits(key: &str, value: &Spanned<DeValue<'_>>, shape: Shape) -> Result<(), Fau
             _ => wrong(item, shape.expected()),
         }),
         (Shape::Texts | Shape::NumbersOrTexts, DeValue::Table(table)) => table.iter().try_for_each(|(name, item)| {
+            // Any name may be a variable's, but no limit has the name of a key.
+            if shape == Shape::NumbersOrTexts && is_key(name.get_ref()) {
+                return Err(below(name.span(), name.get_ref(), key));
+            }
             no_nul(key, name.span(), name.get_ref())?;
             match (shape, item.get_ref()) {
                 (_, DeValue::String(text)) => no_nul(key, item.span(), text),
@@ -217,6 +261,17 @@ fn fits(key: &str, value: &Spanned<DeValue<'_>>, shape: Shape) -> Result<(), Fau
             check(table, KEYS, key)
         }
         _ => wrong(value, shape.expected()),
+    }
+}
+
+/// The value as it has to be written, where only the brackets or the quotes are missing.
+fn instead(value: &DeValue<'_>, shape: Shape) -> Option<String> {
+    match (shape, value) {
+        (Shape::List, DeValue::String(text)) => Some(format!("[{:?}]", shortened(text))),
+        (Shape::Text | Shape::SwitchOrText, DeValue::Integer(number)) if number.radix() == 10 => {
+            Some(format!("{:?}", number.as_str()))
+        }
+        _ => None,
     }
 }
 

@@ -80,3 +80,10 @@ fn comes_before_all_other_problems() {
     assert_eq!(problems[0].class, Class::NotFound);
     assert!(problems.len() >= 4, "{problems:?}");
 }
+
+#[test]
+fn that_is_a_whole_command_line_in_one_word_is_told_so() {
+    let (what, help) = problem("command = [\"/bin/sh -c true\"]");
+    assert_eq!(what, "run /bin/sh -c true: no such file");
+    assert_eq!(help, "write each word by itself: command = [\"program\", \"argument\"]");
+}

@@ -10,10 +10,10 @@ use super::*;
 fn that_are_missing_name_the_first_name_that_is_not_there() {
     let (what, help) = problem("read = [\"/srv/site/www\"]");
     assert_eq!(what, "read = \"/srv/site/www\": /srv does not exist");
-    assert_eq!(help, "make it, or write it as a [[mount]] with create = true or optional = true");
+    assert_eq!(help, "make it, or write it as a [[mount]] with create = true, for a directory, or optional = true");
     let (what, help) = problem("[[mount]]\nsource = \"/run/x\"");
     assert_eq!(what, "[[mount]] source = \"/run/x\": /run/x does not exist");
-    assert_eq!(help, "make it, or write create = true or optional = true");
+    assert_eq!(help, "make it, or write create = true, for a directory, or optional = true");
 }
 
 #[test]
