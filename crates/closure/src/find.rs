@@ -316,7 +316,7 @@ impl<'t> Finder<'t> {
         let files = self.files.borrow();
         match files.iter().find(|(id, _)| *id == resolved.meta.id) {
             Some((_, file)) => Ok(Rc::clone(file)),
-            None => Ok(self.resolver.tree().open(&resolved.real)?.into()),
+            None => Ok(self.resolver.tree().open_found(resolved)?.into()),
         }
     }
 

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::{AtFlags, CWD, Dir, FileType, Mode, OFlags, RawMode, Stat};
 
-use super::{FileId, Kind, Meta, ReadAt, Tree};
+use super::{FileId, Kind, Meta, ReadAt, Resolved, Tree};
 
 /// A directory whose inside is looked at as if it were `/`.
 ///
@@ -43,16 +43,14 @@ impl Tree for DirTree {
     }
 
     fn open(&self, path: &Path) -> io::Result<Box<dyn ReadAt>> {
-        let path = below(path)?;
-        // A FIFO would block without NONBLOCK; a device may act on being opened, so the type is asked for before and,
-        // against a swap in between, after.
-        let before = rustix::fs::statat(&self.root, path, AtFlags::SYMLINK_NOFOLLOW)?;
-        must_be_regular(&before)?;
-        let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
-        let file = rustix::fs::openat(&self.root, path, flags, Mode::empty())?;
-        let stat = rustix::fs::fstat(&file)?;
-        must_be_regular(&stat)?;
-        Ok(Box::new(HostFile { file, len: u64::try_from(stat.st_size).unwrap_or(0) }))
+        // A device may act on being opened, so the type is asked for before.
+        must_be_regular(self.lstat(path)?.kind)?;
+        self.open_regular(path)
+    }
+
+    fn open_found(&self, found: &Resolved) -> io::Result<Box<dyn ReadAt>> {
+        must_be_regular(found.meta.kind)?;
+        self.open_regular(&found.real)
     }
 
     fn list(&self, path: &Path) -> io::Result<Vec<OsString>> {
@@ -71,6 +69,18 @@ impl Tree for DirTree {
     }
 }
 
+impl DirTree {
+    /// Opens what was a regular file a moment ago.
+    fn open_regular(&self, path: &Path) -> io::Result<Box<dyn ReadAt>> {
+        // Something else may have taken its place: a FIFO would block without NONBLOCK.
+        let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
+        let file = rustix::fs::openat(&self.root, below(path)?, flags, Mode::empty())?;
+        let meta = meta(&rustix::fs::fstat(&file)?)?;
+        must_be_regular(meta.kind)?;
+        Ok(Box::new(HostFile { file, len: meta.size }))
+    }
+}
+
 /// The path relative to the root's descriptor. A `..` would lead out of it.
 fn below(path: &Path) -> io::Result<&Path> {
     let bytes = path.as_os_str().as_bytes().strip_prefix(b"/").ok_or_else(|| invalid("not an absolute path"))?;
@@ -83,11 +93,8 @@ fn below(path: &Path) -> io::Result<&Path> {
     Ok(Path::new(OsStr::from_bytes(if relative.is_empty() { b"." } else { relative })))
 }
 
-fn must_be_regular(stat: &Stat) -> io::Result<()> {
-    match FileType::from_raw_mode(stat.st_mode as RawMode) {
-        FileType::RegularFile => Ok(()),
-        _ => Err(invalid("not a regular file")),
-    }
+fn must_be_regular(kind: Kind) -> io::Result<()> {
+    if kind == Kind::File { Ok(()) } else { Err(invalid("not a regular file")) }
 }
 
 fn invalid(why: &'static str) -> io::Error {

@@ -175,7 +175,7 @@ const FUNCTIONS: &[(&str, u8)] = &[
     ("wordexp", USERS | PROGRAMS),
 ];
 
-/// What is read at once. Small, since every fresh page of memory has its price.
+/// What is read at once.
 const PART: usize = 16 << 10;
 
 /// Longer than any of the names.
@@ -216,7 +216,9 @@ pub(crate) struct Symbols {
 
 /// What the functions that `file` wants from others ask for.
 pub(crate) fn functions(file: &dyn ReadAt, symbols: &Symbols) -> io::Result<Signs> {
-    let mut buffer = vec![0; PART];
+    // Most libraries have little of both, and every fresh page of memory has its price.
+    let largest = symbols.names.1.max(symbols.table.map_or(0, |(_, size)| size));
+    let mut buffer = vec![0; usize::try_from(largest).unwrap_or(PART).min(PART)];
     let wanted = match symbols.wide {
         true => wanted::<Sym64<Endianness>>(file, symbols, &mut buffer)?,
         false => wanted::<Sym32<Endianness>>(file, symbols, &mut buffer)?,
@@ -253,7 +255,7 @@ fn wanted<S: Sym<Endian = Endianness>>(
     if size > MAX || symbols.names.1 > MAX {
         return Err(io::ErrorKind::FileTooLarge.into());
     }
-    let mut wanted = Vec::with_capacity(512);
+    let mut wanted = Vec::with_capacity((size as usize / size_of::<S>()).min(PART));
     let part = (PART - PART % size_of::<S>()) as u64;
     let mut done = 0;
     while done < size {

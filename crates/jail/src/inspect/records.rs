@@ -3,7 +3,7 @@
 
 use std::path::Path;
 
-use thinjail_closure::tree::{Resolver, Tree};
+use thinjail_closure::tree::{ReadAt, Resolver, Tree};
 use thinjail_plan::facts::Group;
 
 /// More than this of such a file is not read; there is a name service for hosts with that many users.
@@ -41,7 +41,10 @@ impl GroupEntry<'_> {
 
 /// The bytes of a regular file, up to a bound; none if it is not there or can't be read.
 pub(super) fn read(tree: &dyn Tree, path: &Path) -> Option<Vec<u8>> {
-    let file = tree.open(path).ok()?;
+    whole(&*tree.open(path).ok()?)
+}
+
+fn whole(file: &dyn ReadAt) -> Option<Vec<u8>> {
     let mut bytes = vec![0; usize::try_from(file.len().min(SIZE_MAX)).ok()?];
     file.read_exact_at(&mut bytes, 0).ok()?;
     Some(bytes)
@@ -50,7 +53,7 @@ pub(super) fn read(tree: &dyn Tree, path: &Path) -> Option<Vec<u8>> {
 /// The same for a path that may have links in it.
 pub(super) fn read_through(resolver: &mut Resolver<'_>, path: &str) -> Vec<u8> {
     let resolved = resolver.resolve(path.as_ref()).ok();
-    resolved.and_then(|resolved| read(resolver.tree(), &resolved.real)).unwrap_or_default()
+    resolved.and_then(|resolved| whole(&*resolver.tree().open_found(&resolved).ok()?)).unwrap_or_default()
 }
 
 /// The entries of passwd(5), without those that are no entry: malformed lines, comments, `+` and `-` of nis(5).
