@@ -141,7 +141,7 @@ pub(crate) struct HostFlags {
     #[arg(long, value_name = "DIR", conflicts_with = "facts")]
     pub(crate) root: Option<PathBuf>,
     /// Which system that tree is of
-    #[arg(long, value_name = "SYSTEM", requires = "root")]
+    #[arg(long, value_name = "SYSTEM", requires = "root", conflicts_with = "facts")]
     pub(crate) system: Option<SystemName>,
     /// Facts from a file, as `thinjail facts` prints them, in place of a host
     #[arg(long, value_name = "FILE")]

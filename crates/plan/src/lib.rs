@@ -3,6 +3,7 @@
 #![deny(clippy::disallowed_methods, clippy::disallowed_types)]
 
 mod defaults;
+pub mod doubts;
 mod etc;
 pub mod explain;
 pub mod facts;

@@ -24,6 +24,7 @@ pub(crate) mod signals;
 mod ways;
 
 use crate::defaults;
+use crate::doubts::doubts;
 use crate::facts::{Facts, System, SystemKind};
 use crate::path::RootPath;
 use crate::plan::Plan;
@@ -100,7 +101,9 @@ pub fn resolve(name: &str, spec: &Spec, facts: &Facts) -> Result<Plan, Vec<Probl
     let (host, inside) = in_order(&facts.system, host, confine, steps);
     let name = name.to_string();
     let system = facts.system.clone();
-    Ok(Plan { name, system, host, inside, exec, stop, pidfile, notes: report.notes })
+    let mut plan = Plan { name, system, host, inside, exec, stop, pidfile, notes: report.notes };
+    plan.notes.extend(doubts(&plan, facts));
+    Ok(plan)
 }
 
 /// On Linux all mounts are in the jail's own namespace and vanish with it; on FreeBSD they are the host's.

@@ -12,6 +12,7 @@ fn usage_errors_are_125_for_run_and_2_for_the_rest() {
         thinjail(&[verb, "echo", "hi"]).fails(code, "\"echo\" takes no arguments", "thinjail run -- echo hi");
         thinjail(&[verb, "--mount", "/a:rx", "/bin/true"]).fails(code, "\"rx\" is no option of a mount", "--help");
     }
+    thinjail(&["plan", "--facts", "/x", "--system", "freebsd", "sh"]).fails(2, "'--system", "--help");
     thinjail(&["explain", "nginx"]).fails(2, "no path is named", "thinjail explain NAME PATH");
     thinjail(&["pln", "nginx"]).fails(2, "'pln'", "'plan'");
 }

@@ -47,6 +47,16 @@ fn who_is_not_root_may_look_and_is_told_by_check_and_run_to_be_root() {
 }
 
 #[test]
+fn check_notes_what_the_user_may_not_use() {
+    need!(skip::root());
+    let scratch = Scratch::new();
+    let said = thinjail(&["check", "--write", scratch.str(), "--", "sh"]);
+    let lines: Vec<_> = said.works().lines().collect();
+    assert_eq!((lines.len(), lines[0]), (2, "sh: ok"), "{lines:?}");
+    assert!(lines[1].starts_with("  note: write = ") && lines[1].contains("may not make files in"), "{lines:?}");
+}
+
+#[test]
 fn facts_that_are_no_facts_are_refused() {
     let scratch = Scratch::new();
     let file = scratch.file("facts.json", "{}");

@@ -1,0 +1,57 @@
+//! What likely fails inside by the permission bits alone.
+#![allow(clippy::unwrap_used, clippy::panic)]
+
+mod world;
+
+use thinjail_closure::tree::Kind;
+use world::World;
+
+const WWW: u32 = 33;
+
+/// The doubts of a profile, on a host with /srv/d of this owner, group and mode.
+fn doubts(owner: u32, group: u32, mode: u32, profile: &str) -> Vec<String> {
+    let mut world = World::linux();
+    world.dir("/srv").own("/srv/d", Kind::Directory, owner, mode);
+    world.nodes.get_mut("/srv/d").unwrap().gid = group;
+    let plan = world.plan(profile);
+    plan.notes.into_iter().filter(|note| note.contains("may not")).collect()
+}
+
+#[test]
+fn a_directory_that_the_user_may_not_write_is_told() {
+    assert_eq!(
+        doubts(0, 0, 0o755, "user = \"www-data\"\nwrite = [\"/srv/d\"]"),
+        ["write = \"/srv/d\": uid 33 may not make files in /srv/d, which is 0:0's with mode 0755"]
+    );
+    assert_eq!(
+        doubts(0, 0, 0o700, "user = \"www-data\"\nread = [\"/srv/d\"]"),
+        ["read = \"/srv/d\": uid 33 may not open files in /srv/d, which is 0:0's with mode 0700"]
+    );
+}
+
+#[test]
+fn the_first_class_that_fits_decides() {
+    let write = "user = \"www-data\"\nwrite = [\"/srv/d\"]";
+    for (owner, group, mode, fine) in [
+        (WWW, 0, 0o700, true),
+        (WWW, 0, 0o077, false),
+        (0, 33, 0o070, true),
+        (0, 33, 0o707, false),
+        (0, 0, 0o007, true),
+        (0, 0, 0o005, false),
+    ] {
+        assert_eq!(doubts(owner, group, mode, write).is_empty(), fine, "{owner}:{group} {mode:o}");
+    }
+}
+
+#[test]
+fn root_without_capabilities_is_a_user_like_others() {
+    let write = "user = \"root\"\nwrite = [\"/srv/d\"]";
+    assert_eq!(doubts(WWW, 33, 0o755, write).len(), 1);
+    assert!(doubts(WWW, 33, 0o755, &format!("{write}\ncapabilities = \"drop-user\"")).is_empty());
+}
+
+#[test]
+fn what_can_be_used_is_no_doubt() {
+    assert!(doubts(0, 0, 0o755, "user = \"www-data\"\nread = [\"/srv/d\"]").is_empty());
+}
