@@ -24,7 +24,7 @@ pub(crate) struct Pidfile {
     file: File,
 }
 
-const LOOK: OFlags = OFlags::PATH.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);
+const LOOK: OFlags = OFlags::PATH.union(OFlags::DIRECTORY).union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
 /// Never through a link that stands there, and never blocking on a FIFO.
 const READ: OFlags = OFlags::RDONLY.union(OFlags::NOFOLLOW).union(OFlags::NONBLOCK).union(OFlags::CLOEXEC);
 const NEW: OFlags =
@@ -35,10 +35,36 @@ const TRIES: u32 = 100;
 
 /// Refuses where another jail holds it. Touches nothing.
 pub(crate) fn check_free(path: &HostPath) -> Result<(), RunError> {
-    match fs::open(path.as_str(), READ, Mode::empty()) {
+    let (directory, name) = match place(path) {
+        // A step of the host will make it.
+        Err(Errno::NOENT) => return Ok(()),
+        other => other.map_err(|cause| led_astray(path, cause))?,
+    };
+    match fs::openat(&directory, name, READ, Mode::empty()) {
         Ok(found) => lock_found(path, &File::from(found)),
         Err(Errno::NOENT) => Ok(()),
         Err(cause) => Err(unreadable(path, cause)),
+    }
+}
+
+/// The directory of a pidfile, whose path has no link in it since it was resolved, and the file's name. Each name on the way is
+/// opened for itself: whoever owns a directory there may have put a link in, and have us write and remove elsewhere.
+fn place(path: &HostPath) -> Result<(OwnedFd, &str), Errno> {
+    let (Some(parent), Some(name)) = (path.parent(), path.name()) else { return Err(Errno::INVAL) };
+    let root = fs::open("/", LOOK, Mode::empty())?;
+    let directory =
+        parent.parts().try_fold(root, |directory, name| fs::openat(directory, name, LOOK, Mode::empty()))?;
+    Ok((directory, name))
+}
+
+fn led_astray(path: &HostPath, cause: Errno) -> RunError {
+    let error =
+        RunError::setup(format!("open the directory of the pidfile {path} without following links"), cause.into());
+    match cause {
+        Errno::LOOP | Errno::NOTDIR => error.help(format!(
+            "a symbolic link has come to stand in {path} since it was inspected: see who can write there"
+        )),
+        _ => error,
     }
 }
 
@@ -102,10 +128,7 @@ impl Pidfile {
     /// Makes it with mode 0644 (the umask is 0 while a plan is carried out), in place of a stale one, and locks it. A file that was there is never written to, whatever it is a link of;
     /// it is removed under its own lock, so that no two starts take turns with the same name.
     pub(crate) fn claim(path: &HostPath) -> Result<Self, RunError> {
-        let (Some(parent), Some(name)) = (path.parent(), path.name()) else {
-            return Err(failed(path, io::ErrorKind::InvalidInput));
-        };
-        let mut directory = fs::open(parent.as_str(), LOOK, Mode::empty()).map_err(|cause| failed(path, cause))?;
+        let (mut directory, name) = place(path).map_err(|cause| led_astray(path, cause))?;
         for _ in 0..TRIES {
             match fs::openat(&directory, name, NEW, Mode::from_bits_truncate(0o644)) {
                 Ok(new) => {
@@ -228,6 +251,27 @@ mod tests {
         assert!(check_free(&dir.at("x.pid")).is_err());
         assert!(Pidfile::claim(&dir.at("x.pid")).is_err());
         assert_eq!(std::fs::read_to_string(dir.at("secret")).unwrap(), "secret");
+    }
+
+    #[test]
+    fn a_link_in_place_of_its_directory_leads_nowhere() {
+        let dir = Dir::new("astray");
+        std::fs::create_dir_all(dir.at("way/run")).unwrap();
+        std::fs::create_dir(dir.at("other")).unwrap();
+        std::fs::create_dir(dir.at("other/run")).unwrap();
+        std::fs::write(dir.at("other/run/x.pid"), "7\n").unwrap();
+        let path = dir.at("way/run/x.pid");
+        Pidfile::claim(&path).unwrap().remove().unwrap();
+        for (link, to) in [("way/run", "../other/run"), ("way", "other")] {
+            std::fs::rename(dir.at(link), dir.at("away")).unwrap();
+            symlink(to, dir.at(link)).unwrap();
+            let error = Pidfile::claim(&path).unwrap_err();
+            assert!(error.help.unwrap().contains("symbolic link"), "{link}");
+            assert!(check_free(&path).is_err(), "{link}");
+            std::fs::remove_file(dir.at(link)).unwrap();
+            std::fs::rename(dir.at("away"), dir.at(link)).unwrap();
+        }
+        assert_eq!(std::fs::read_to_string(dir.at("other/run/x.pid")).unwrap(), "7\n");
     }
 
     #[test]
