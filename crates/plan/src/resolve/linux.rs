@@ -15,12 +15,13 @@ use crate::spec::Spec;
 use crate::step::{Access, Confine, Planned, ProcView, Source, Step};
 
 /// Character devices that undo a jail, and why.
-const REFUSED: [(&str, &str); 6] = [
+const REFUSED: [(&str, &str); 7] = [
     ("kmem", "it is the kernel's memory"),
     ("kmsg", "it reads and writes the kernel's log"),
     ("mem", "it is the host's memory"),
     ("port", "it is every device of the host"),
     ("ptmx", "it makes terminals of the host"),
+    ("pts/ptmx", "it makes terminals of the host"),
     ("vhost-net", "it is served by the host's kernel with the host's memory"),
 ];
 
@@ -88,10 +89,12 @@ fn device(word: &str, facts: &Facts, inside: &mut Inside) -> Result<Option<Sourc
             Ok(None)
         }
         _ => {
-            if let Some((_, reason)) = REFUSED.iter().find(|(refused, _)| *refused == name) {
+            let source = found(name, facts)?;
+            // By its path: a name may have more slashes than it needs.
+            let plain = source.path.below(&HostPath::fixed("/dev")).unwrap_or(name);
+            if let Some((_, reason)) = REFUSED.iter().find(|(refused, _)| *refused == plain) {
                 return Err(Problem::setup(format!("{why} would undo the jail: {reason}")).help("take it out"));
             }
-            let source = found(name, facts)?;
             if !name.contains('/') {
                 return Ok(Some(source));
             }

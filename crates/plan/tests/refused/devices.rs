@@ -19,6 +19,10 @@ fn that_undo_the_jail() {
     ] {
         assert_eq!(world.problem(&www(&format!("devices = [\"{name}\"]"))).0, format!("devices: {name}{end}"));
     }
+    world.put("/dev/ptmx", Kind::CharDevice).put("/dev/pts/ptmx", Kind::CharDevice);
+    for name in ["/mem", "./mem", "mem/", "/dev//mem", "ptmx", "pts/ptmx", "pts//ptmx"] {
+        assert!(world.problem(&www(&format!("devices = [\"{name}\"]"))).0.contains("would undo the jail"), "{name}");
+    }
     assert!(world.resolve(&www("devices = [\"dvd\"]")).is_err());
     assert!(world.resolve(&www("devices = [\"../etc/hosts\"]")).is_err());
 }
