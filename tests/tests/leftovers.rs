@@ -217,6 +217,17 @@ fn nothing_is_left_of_a_start_that_fails() {
     }
 }
 
+#[test]
+fn a_limit_of_file_sizes_fails_a_start_and_kills_nobody() {
+    let _alone = alone();
+    need!(skip::namespaces());
+    need!(skip::path(BUSYBOX));
+    let site = Site::new();
+    // What it says can't be written either.
+    site.jail(&[], &[BUSYBOX, "true"]).after("ulimit -f 0").run().expect_code(125);
+    site.assert_as_before("no file may have a byte");
+}
+
 /// System calls of a start that can fail. Each is made to, the first time and the next, until it is not called so often.
 const CALLS: [&str; 30] = [
     "capset",
