@@ -239,6 +239,23 @@ fn with_wait_all_a_stop_reaches_those_who_are_left() {
 }
 
 #[test]
+fn with_the_proc_of_another_pid_namespace_no_stranger_is_asked_to_stop() {
+    let _alone = alone();
+    need!(skip::namespaces());
+    // Whoever is in this pid namespace has the pid of somebody in the host's, whose /proc is still there.
+    let script = r#"
+        for number in 1 2 3 4 5 6; do sleep 60 & strangers="$strangers $!"; done
+        "$@" & jail=$!
+        sleep 1; kill -TERM $jail; wait $jail; echo "jail $?"
+        kill $strangers && echo "strangers live"
+    "#;
+    let through = ["unshare", "--pid", "--fork", "sh", "-c", script, "sh"];
+    let args =
+        ["run", "--user=65534", "--wait=all", "--stop-timeout=1s", "--", PERL, "-e", "fork and exit 5; sleep 60"];
+    assert_eq!(thinjail_through(through, args).run().stdout, "jail 5\nstrangers live\n");
+}
+
+#[test]
 fn only_the_named_descriptors_are_open() {
     let _alone = alone();
     need!(skip::namespaces());

@@ -159,8 +159,18 @@ fn send(to: &OwnedFd, number: i32) -> std::io::Result<()> {
     }
 }
 
+/// Our pid as /proc has it; empty without one.
+fn own_pid_in_proc() -> String {
+    let name = std::fs::read_link("/proc/self").unwrap_or_default();
+    name.to_str().unwrap_or_default().to_owned()
+}
+
 /// Every process of the jail but its pid 1, found by its pid namespace: pid 1 itself has no capability to do it.
 fn signal_all(jail: &Jail, number: i32) -> std::io::Result<()> {
+    // In a pid namespace whose /proc is still that of another, its numbers are those of strangers.
+    if rustix::process::getpid().as_raw_nonzero().to_string() != own_pid_in_proc() {
+        return Ok(());
+    }
     let namespace = |pid: &str| std::fs::read_link(format!("/proc/{pid}/ns/pid"));
     let init = jail.init.as_raw_nonzero().to_string();
     // It has just ended, and the others with it.
