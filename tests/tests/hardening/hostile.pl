@@ -63,7 +63,7 @@ opens('write-hostname', '>', '/proc/sys/kernel/hostname');
 opens('write-core_pattern', '>', '/proc/sys/kernel/core_pattern');
 opens('write-sysrq', '>', '/proc/sysrq-trigger');
 opens('write-own-proc', '>', '/proc/self/oom_score_adj');
-for my $masked (qw(kcore keys timer_list)) {
+for my $masked (qw(kcore keys kpagecount kpageflags timer_list vmallocinfo)) {
     $! = 0;
     my $opened = open my $file, '<', "/proc/$masked";
     # An empty file has no errno.

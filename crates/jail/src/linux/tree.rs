@@ -55,8 +55,21 @@ pub(super) enum LateMount {
 }
 
 /// Masked under a full /proc: what tells of the host, its keys and its addresses in memory. Docker's list without /sys.
-const MASKED: [&str; 9] =
-    ["acpi", "asound", "interrupts", "kcore", "keys", "latency_stats", "sched_debug", "scsi", "timer_list"];
+const MASKED: [&str; 13] = [
+    "acpi",
+    "asound",
+    "interrupts",
+    "kcore",
+    "keys",
+    "kpagecgroup",
+    "kpagecount",
+    "kpageflags",
+    "latency_stats",
+    "sched_debug",
+    "scsi",
+    "timer_list",
+    "vmallocinfo",
+];
 
 /// What to open to mount upon it: never through a link, never out of the tree.
 pub(super) const WITHIN: ResolveFlags =
