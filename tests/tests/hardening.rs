@@ -200,7 +200,7 @@ const ROFS: u32 = 30;
 const NOSYS: u32 = 38;
 
 /// What may be said to each attempt; EPERM to all that are not here.
-const SAID: [(&str, &[u32]); 46] = [
+const SAID: [(&str, &[u32]); 49] = [
     ("write-null", &[0]),
     ("end", &[0]),
     ("secret", &[NOENT]),
