@@ -9,6 +9,7 @@ use std::process::Command;
 
 use thinjail_tests::host::{Snapshot, alone};
 use thinjail_tests::jail::{Thinjail, thinjail, thinjail_through};
+use thinjail_tests::process::Process;
 use thinjail_tests::temp::{TempDir, chmod};
 use thinjail_tests::terminal::Terminal;
 use thinjail_tests::{calls, need, skip};
@@ -367,6 +368,49 @@ fn init_has_nothing_worth_taking() {
         }
     }
     running.stop().expect_code(143);
+}
+
+/// A sysctl(8), as it was again when the test lets go of it.
+struct Sysctl(&'static str, String);
+
+impl Sysctl {
+    fn set(path: &'static str, value: &str) -> Self {
+        let before = fs::read_to_string(path).unwrap();
+        fs::write(path, value).unwrap();
+        Self(path, before)
+    }
+}
+
+impl Drop for Sysctl {
+    fn drop(&mut self) {
+        let _ = fs::write(self.0, &self.1);
+    }
+}
+
+#[test]
+fn init_s_memory_is_closed_to_who_is_the_jail_s_user_on_the_host() {
+    let _alone = alone();
+    need!(skip::namespaces());
+    need!(skip::program("strace"));
+    // With it a change of user makes memory dumpable, and that of the main process is init's until it is the program.
+    let _dumpable = Sysctl::set("/proc/sys/fs/suid_dumpable", "1");
+    let through = ["strace", "-f", "-qq", "-o", "/dev/null", "-e", "inject=close_range:delay_enter=2000000:when=1"];
+    let args = ["run", "--user=65534", "--", PERL, "-e", "print 'ran'"];
+    let mut running = thinjail_through(through, args).spawn();
+    let main = running.wait_until("the main process has given up its rights", |running| {
+        let ready =
+            |process: &Process| process.uid() == Some(65_534) && process.field("NoNewPrivs").as_deref() == Some("1");
+        running.inside().into_iter().find(ready)
+    });
+    let file = format!("/proc/{}/environ", main.pid);
+    let who = ["--reuid=65534", "--regid=65534", "--clear-groups", "cat", &file];
+    let read = Command::new("setpriv").args(who).output().unwrap();
+    assert!(
+        !read.status.success() && read.stdout.is_empty(),
+        "{} bytes of its environment were read",
+        read.stdout.len()
+    );
+    assert_eq!(running.finish().expect_code(0).stdout, "ran");
 }
 
 #[test]

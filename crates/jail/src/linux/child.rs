@@ -208,6 +208,9 @@ impl Child {
             })?;
         }
         self.take_ids()?;
+        // We still run in pid 1's memory, and with fs.suid_dumpable = 1 the new ids have made it dumpable: whoever is this user
+        // on the host could trace us, and write to it.
+        rustix::process::set_dumpable_behavior(DumpableBehavior::NotDumpable).map_err(at(Phase::Guard))?;
         thread::set_no_new_privs(true).map_err(at(Phase::NoNewPrivs))?;
         process::close_range(3, CloseRange::OnExec).map_err(io_at(Phase::Descriptors))?;
         for descriptor in &self.descriptors {
