@@ -133,6 +133,26 @@ fn term_becomes_the_stop_signal() {
 }
 
 #[test]
+fn a_start_that_hangs_ends_by_term() {
+    let _alone = alone();
+    need!(skip::namespaces());
+    need!(skip::program("strace"));
+    // As if somebody who is that user on the host had stopped the main process before it is the program.
+    let through = ["strace", "-f", "-qq", "-o", "/dev/null", "-e", "inject=setresuid:delay_exit=5000000"];
+    let args = ["run", "--user=65534", "--", PERL, "-e", "print 'ran'"];
+    let mut running = thinjail_through(through, args).spawn();
+    let supervisor = running.wait_until("the main process has its user", |running| {
+        let inside = running.inside();
+        inside.iter().find(|process| process.uid() == Some(65_534))?;
+        inside.into_iter().find(|process| process.parent == running.pid())
+    });
+    send(supervisor.pid, Signal::TERM);
+    let finished = running.finish();
+    finished.expect_code(125).expect_stderr(&["told to stop before it had started"]);
+    assert_eq!(finished.stdout, "");
+}
+
+#[test]
 fn what_ignores_the_stop_signal_is_killed_after_the_timeout_and_not_before() {
     let _alone = alone();
     need!(skip::namespaces());

@@ -13,6 +13,7 @@ use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::time::Duration;
 
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 use rustix::net::{
     AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendFlags, SocketFlags, SocketType,
@@ -22,6 +23,7 @@ use rustix::process::{Pid, PidfdFlags, pidfd_open};
 use thinjail_plan::facts::SystemKind;
 use thinjail_plan::plan::Plan;
 use thinjail_sys::linux::process::{self, Side, Stack};
+use thinjail_sys::linux::signal;
 
 use self::child::{Child, now};
 use self::message::{MARKS, Message, SIZE};
@@ -32,7 +34,7 @@ use crate::os::StepError;
 use crate::os::linux::{Host, HostDir};
 use crate::pidfile::{self, Pidfile};
 use crate::run::{Observer, Outcome, RunError, Timings};
-use crate::supervise::machine::Rules;
+use crate::supervise::machine::{self, Rules};
 
 /// See [`crate::run::run`].
 pub(crate) fn run(plan: &Plan, observer: &mut dyn Observer) -> Result<Outcome, RunError> {
@@ -218,6 +220,9 @@ fn await_exec(
     let died =
         |cause: &str| RunError::setup(format!("start {}", plan.exec.program), io::Error::other(cause.to_owned()));
     loop {
+        if told_to_stop(report).map_err(|cause| RunError::setup("wait for the jail's start".into(), cause))? {
+            return Err(died("it was told to stop before it had started"));
+        }
         match hear(report).map_err(|cause| RunError::setup("hear of the jail's start".into(), cause))? {
             Heard::Message(Message::Failed { phase, index, errno }, _) => {
                 return Err(child::explain(phase, index, errno, &plan.exec, late));
@@ -241,6 +246,30 @@ enum Heard {
     Message(Message, Option<Pid>),
     /// Nobody holds the other end any more.
     End,
+}
+
+/// How long a start may take before a signal to stop ends it. One that comes sooner waits, and is the program's.
+const SLOW: Timespec = Timespec { tv_sec: 0, tv_nsec: 200_000_000 };
+
+/// Waits until there is something to hear. True if that takes its time, and we are told to stop meanwhile: a process of the
+/// jail's user on the host may have stopped the main one before it is the program.
+fn told_to_stop(report: &OwnedFd) -> io::Result<bool> {
+    loop {
+        let mut fds = [PollFd::new(report, PollFlags::IN)];
+        match poll(&mut fds, Some(&SLOW)) {
+            Ok(0) => {
+                let waiting = signal::pending()?;
+                if [machine::signal::TERM, machine::signal::INT, machine::signal::QUIT]
+                    .iter()
+                    .any(|stop| waiting.has(*stop))
+                {
+                    return Ok(true);
+                }
+            }
+            Err(Errno::INTR) => {}
+            other => return other.map(|_| false).map_err(io::Error::from),
+        }
+    }
 }
 
 fn hear(report: &OwnedFd) -> io::Result<Heard> {

@@ -34,6 +34,23 @@ impl SignalSet {
         }
         set
     }
+
+    /// Whether this one is in it.
+    #[must_use]
+    pub fn has(&self, signal: i32) -> bool {
+        // SAFETY: the set is initialised; a number that is no signal is refused by EINVAL.
+        unsafe { libc::sigismember(&raw const self.0, signal) == 1 }
+    }
+}
+
+/// `int sigpending(sigset_t *set)`: those that have come while they are blocked, and wait.
+///
+/// sigpending(2).
+pub fn pending() -> io::Result<SignalSet> {
+    let mut set = SignalSet::empty();
+    // SAFETY: the kernel writes to `set`, which lives through the call.
+    let status = unsafe { libc::sigpending(&raw mut set.0) };
+    if status == 0 { Ok(set) } else { Err(io::Error::last_os_error()) }
 }
 
 /// `sigprocmask(SIG_SETMASK, set, &old)`: exactly these are blocked from now on; the set before comes back.
