@@ -3,6 +3,9 @@
 #![cfg(target_os = "linux")]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
 
+#[path = "supervision/ends.rs"]
+mod ends;
+
 use std::fs::{self, File};
 use std::io::{Read, Write};
 use std::os::unix::fs::symlink;
@@ -565,56 +568,4 @@ fn death_of_the_supervisor_ends_the_jail() {
         all_gone(&inside);
         before.assert_same_now(&[]);
     }
-}
-
-#[test]
-fn death_of_init_ends_the_supervisor_which_says_so() {
-    let _alone = alone();
-    need!(skip::namespaces());
-    for wait in ["main", "all"] {
-        let before = Snapshot::take(&[]);
-        let (running, inside) = family(&["--wait", wait]);
-        send(inside[0].pid, Signal::KILL);
-        running.finish().expect_code(137).expect_stderr(&["exited on signal 9"]);
-        all_gone(&inside);
-        before.assert_same_now(&[]);
-    }
-}
-
-#[test]
-fn death_of_the_main_process_ends_the_jail() {
-    let _alone = alone();
-    need!(skip::namespaces());
-    let before = Snapshot::take(&[]);
-    let (running, inside) = family(&[]);
-    send(inside[1].pid, Signal::KILL);
-    running.finish().expect_code(137).expect_stderr(&["exited on signal 9"]);
-    all_gone(&inside);
-    before.assert_same_now(&[]);
-}
-
-#[test]
-fn nothing_inside_can_end_or_stop_init() {
-    let _alone = alone();
-    need!(skip::namespaces());
-    let script = r#"
-        $| = 1;
-        for my $name (qw(KILL STOP TERM HUP INT CHLD SEGV)) { kill $name, 1; kill $name, -1 if $name =~ /HUP|INT/ }
-        print "still here\n";
-        exit 6;
-    "#;
-    // As root, which may send signals to init; to others it is refused.
-    for user in ["root", "65534"] {
-        let finished = perl(
-            &["--user", user, "--capabilities", "kill"],
-            &format!("$SIG{{HUP}} = $SIG{{INT}} = sub {{}}; {script}"),
-        )
-        .run();
-        finished.expect_code(6);
-        assert_eq!(finished.stdout, "still here\n");
-    }
-}
-
-fn perl_args<'a>(flags: &[&'a str], script: &'a str) -> Vec<&'a str> {
-    [&["run"], flags, &["--", PERL, "-e", script]].concat()
 }
