@@ -6,6 +6,8 @@
 #[path = "supervision/ends.rs"]
 mod ends;
 
+use ends::perl_args;
+
 use std::fs::{self, File};
 use std::io::{Read, Write};
 use std::os::unix::fs::symlink;

@@ -50,6 +50,6 @@ fn nothing_inside_can_end_or_stop_init() {
     }
 }
 
-fn perl_args<'a>(flags: &[&'a str], script: &'a str) -> Vec<&'a str> {
+pub(super) fn perl_args<'a>(flags: &[&'a str], script: &'a str) -> Vec<&'a str> {
     [&["run"], flags, &["--", PERL, "-e", script]].concat()
 }
