@@ -55,8 +55,8 @@ pub(super) fn page(measured: &Measured, rounds: usize) -> String {
 
     page.push_str(
         "\n## Private memory while a jail runs\n\n\
-        Resident pages that no other process has, in KiB; and the same while a second jail of the kind runs, when the pages of\n\
-        the jailer's own program are shared.\n\n\
+        Resident pages that no other process has, in KiB, two seconds after the start; and the same while a second jail of the\n\
+        kind runs, when the pages of the jailer's own program are shared.\n\n\
         | process | alone | of two |\n| --- | ---: | ---: |\n",
     );
     for process in &measured.memory {
