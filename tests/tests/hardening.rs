@@ -347,6 +347,8 @@ fn init_has_nothing_worth_taking() {
     for name in ["CapInh", "CapPrm", "CapEff", "CapAmb"] {
         assert_eq!(init.field(name).unwrap(), "0000000000000000", "{name}");
     }
+    // SIGCHLD and no other: from inside a pid 1 gets only what it has a handler for.
+    assert_eq!(init.field("SigCgt").unwrap(), "0000000000010000");
     let open = |pid: i32| -> Vec<String> {
         let mut names: Vec<String> = fs::read_dir(format!("/proc/{pid}/fd"))
             .unwrap()

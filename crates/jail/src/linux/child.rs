@@ -149,6 +149,9 @@ impl Child {
         marks[0] = now();
         // Before anything of the jail runs beside us: nobody traces us, and we die with the supervisor.
         rustix::process::set_dumpable_behavior(DumpableBehavior::NotDumpable).map_err(at(Phase::Guard))?;
+        // For the main process, which begins with what we have; and for ourselves, since a pid 1 gets no signal from inside that
+        // it has no handler for, and Rust's runtime has some, which could be run one upon the other until their stack is full.
+        signal::all_default().map_err(io_at(Phase::Guard))?;
         init::die_with_supervisor(life.as_fd()).map_err(at(Phase::Guard))?;
         take_root(&tree)?;
         marks[1] = now();
@@ -188,7 +191,6 @@ impl Child {
     }
 
     fn drop_privileges(&self) -> Result<(), Failure> {
-        signal::all_default().map_err(io_at(Phase::Session))?;
         if !self.tty {
             rustix::process::setsid().map_err(at(Phase::Session))?;
         }
