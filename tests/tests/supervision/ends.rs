@@ -35,6 +35,8 @@ fn nothing_inside_can_end_or_stop_init() {
     let script = r#"
         $| = 1;
         for my $name (qw(KILL STOP TERM HUP INT CHLD SEGV)) { kill $name, 1; kill $name, -1 if $name =~ /HUP|INT/ }
+        kill $_, 1 for 1 .. 64;
+        select undef, undef, undef, 0.1;
         print "still here\n";
         exit 6;
     "#;
