@@ -226,6 +226,23 @@ fn with_wait_main_what_is_left_is_killed() {
 }
 
 #[test]
+fn what_goes_into_the_background_is_told() {
+    let _alone = alone();
+    need!(skip::namespaces());
+    let told =
+        "has ended, and the processes that it left were killed\n  help: tell the program to stay in the foreground";
+    let said = |flags: &[&str], script: &str, code| {
+        let finished = perl(flags, script).run();
+        finished.expect_code(code);
+        finished.stderr.contains(told)
+    };
+    assert!(said(&[], "if (!fork) { sleep 60 while 1 } exit 0", 0));
+    assert!(!said(&[], "if (!fork) { exit 0 } sleep 1; exit 0", 0), "a zombie is no daemon");
+    assert!(!said(&[], "if (!fork) { sleep 60 while 1 } exit 5", 5), "it has failed, and said so itself");
+    assert!(!said(&["--wait", "all"], "if (!fork) { select undef, undef, undef, 0.2; exit 0 } exit 0", 0));
+}
+
+#[test]
 fn with_wait_all_the_last_process_ends_the_jail() {
     let _alone = alone();
     need!(skip::namespaces());

@@ -132,7 +132,11 @@ fn run_applied(
     if outcome.is_err() {
         kill(&jail.jail);
     }
-    outcome.map_err(|cause| RunError::setup(format!("supervise {}", plan.name), cause))
+    let (outcome, background) = outcome.map_err(|cause| RunError::setup(format!("supervise {}", plan.name), cause))?;
+    if background {
+        observer.background();
+    }
+    Ok(outcome)
 }
 
 /// Ends a jail that must not go on, and waits until it is gone.

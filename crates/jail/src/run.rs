@@ -58,6 +58,9 @@ pub struct Timings {
 pub trait Observer {
     /// The program runs: execve(2) has succeeded.
     fn started(&mut self, timings: &Timings);
+    /// The main process ended well and unasked, and the processes that it left were killed with the jail: what a daemon
+    /// does that goes into the background.
+    fn background(&mut self);
     /// The jail is gone, but something of it could not be taken away; lowercase, what and why.
     fn left(&mut self, what: &str);
 }

@@ -30,7 +30,7 @@ pub(super) fn execute(args: Run, subject: &Subject, mut clock: Clock) -> Result<
     if let Some(problem) = privilege(&facts) {
         return Err(problem.into());
     }
-    let mut teller = Teller { clock: args.timings.then_some(clock) };
+    let mut teller = Teller { program: plan.exec.program.to_string(), clock: args.timings.then_some(clock) };
     match thinjail_jail::run::run(&plan, &mut teller)? {
         Outcome::Exited(status) => Ok(Exit::Program(u8::try_from(status & 0xff).unwrap_or(u8::MAX))),
         Outcome::Signaled(signal) => {
@@ -42,6 +42,8 @@ pub(super) fn execute(args: Run, subject: &Subject, mut clock: Clock) -> Result<
 
 /// Passes on what the engine tells.
 struct Teller {
+    /// Which program runs.
+    program: String,
     /// Only if the times are wanted.
     clock: Option<Clock>,
 }
@@ -51,6 +53,13 @@ impl Observer for Teller {
         if let Some(clock) = &self.clock {
             report::line(&clock.table(Some(timings)));
         }
+    }
+
+    fn background(&mut self) {
+        let text = format!("{} has ended, and the processes that it left were killed", self.program);
+        report::failure(&Failure::new(text).help(
+            "tell the program to stay in the foreground, as daemons do by a flag of theirs; or write wait = \"all\"",
+        ));
     }
 
     fn left(&mut self, what: &str) {

@@ -43,7 +43,7 @@ pub(super) fn run(main: Pid, life: OwnedFd, wait_all: bool) -> ! {
         match wait(WaitOptions::NOHANG) {
             Ok(Some((pid, status))) if pid == main && main_is_left => {
                 main_is_left = false;
-                let ended = Message::Ended { status: status.as_raw() };
+                let ended = Message::Ended { status: status.as_raw(), left: !wait_all && others() };
                 let _ = send(life, &ended.to_bytes(), SendFlags::NOSIGNAL);
                 if !wait_all {
                     // The kernel kills what is left with us.
@@ -60,6 +60,19 @@ pub(super) fn run(main: Pid, life: OwnedFd, wait_all: bool) -> ! {
             Err(_) => process::exit(0),
         }
     }
+}
+
+/// Whether processes are left beside us. Those that have ended meanwhile are reaped, but not without end, since a hostile
+/// program can make new ones as fast.
+fn others() -> bool {
+    for _ in 0..64 {
+        match wait(WaitOptions::NOHANG) {
+            Ok(Some(_)) | Err(Errno::INTR) => {}
+            Ok(None) => return true,
+            Err(_) => return false,
+        }
+    }
+    true
 }
 
 /// Gives up all that is worth having.

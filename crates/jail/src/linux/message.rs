@@ -90,6 +90,8 @@ pub(super) enum Message {
     Ended {
         /// The status.
         status: i32,
+        /// Whether other processes are left, which end with the jail.
+        left: bool,
     },
     /// From the supervisor: the main process is pinned, its pid may be used again.
     Pinned,
@@ -115,8 +117,9 @@ impl Message {
                 bytes[4..8].copy_from_slice(&index.to_ne_bytes());
                 bytes[8..12].copy_from_slice(&errno.raw_os_error().to_ne_bytes());
             }
-            Self::Ended { status } => {
+            Self::Ended { status, left } => {
                 bytes[0] = 3;
+                bytes[1] = u8::from(left);
                 bytes[8..12].copy_from_slice(&status.to_ne_bytes());
             }
             Self::Pinned => bytes[0] = 4,
@@ -141,7 +144,7 @@ impl Message {
                 index: u32::from_ne_bytes(word(4)),
                 errno: Errno::from_raw_os_error(i32::from_ne_bytes(word(8))),
             }),
-            3 => Some(Self::Ended { status: i32::from_ne_bytes(word(8)) }),
+            3 => Some(Self::Ended { status: i32::from_ne_bytes(word(8)), left: bytes[1] != 0 }),
             4 => Some(Self::Pinned),
             _ => None,
         }
@@ -156,8 +159,8 @@ mod tests {
     fn every_message_comes_back_as_it_was() {
         let mut all = vec![
             Message::Ready { marks: [1, 2, 3, 4, u64::MAX] },
-            Message::Ended { status: -1 },
-            Message::Ended { status: 0x0700 },
+            Message::Ended { status: -1, left: true },
+            Message::Ended { status: 0x0700, left: false },
             Message::Pinned,
         ];
         for phase in PHASES {

@@ -62,11 +62,13 @@ pub(super) struct Jail {
 /// How long a jail runs before we take it for one that stays, and give back the memory that its start took.
 const SETTLED: Duration = Duration::from_secs(1);
 
-/// Waits until the jail is gone; says how the main process ended.
-pub(super) fn supervise(jail: &Jail, rules: Rules<'_>, signals: &Signals) -> std::io::Result<Outcome> {
+/// Waits until the jail is gone; says how the main process ended, and whether it did so unasked and well though others were
+/// left, as one does that goes into the background.
+pub(super) fn supervise(jail: &Jail, rules: Rules<'_>, signals: &Signals) -> std::io::Result<(Outcome, bool)> {
     let start = Instant::now();
     let mut state = State::Running;
     let mut settles = Some(SETTLED);
+    let mut background = false;
     loop {
         if settles.is_some_and(|at| start.elapsed() >= at) {
             settles = None;
@@ -74,19 +76,21 @@ pub(super) fn supervise(jail: &Jail, rules: Rules<'_>, signals: &Signals) -> std
         }
         let until = [machine::deadline(&state), settles].into_iter().flatten().min();
         let wait = until.map(|until| until.saturating_sub(start.elapsed()));
-        let event = next_event(jail, signals, wait)?;
+        let (event, left) = next_event(jail, signals, wait)?;
+        background |= left && state == State::Running && event == Event::MainEnded(Outcome::Exited(0));
         let (after, actions) = machine::next(rules, state, event, start.elapsed());
         for action in actions {
             act(jail, action)?;
         }
         if let State::Ended(outcome) = after {
-            return Ok(outcome);
+            return Ok((outcome, background));
         }
         state = after;
     }
 }
 
-fn next_event(jail: &Jail, signals: &Signals, wait: Option<Duration>) -> std::io::Result<Event> {
+/// What happens next; and if that is the end of the main process, whether others are left.
+fn next_event(jail: &Jail, signals: &Signals, wait: Option<Duration>) -> std::io::Result<(Event, bool)> {
     let timeout = wait.map(|wait| Timespec {
         tv_sec: i64::try_from(wait.as_secs()).unwrap_or(i64::MAX),
         tv_nsec: i64::from(wait.subsec_nanos()),
@@ -104,23 +108,23 @@ fn next_event(jail: &Jail, signals: &Signals, wait: Option<Duration>) -> std::io
     if ready[0]
         && let Some(received) = signals.next()?
     {
-        return Ok(Event::Signal { signal: received.signal, by_kernel: received.by_kernel });
+        return Ok((Event::Signal { signal: received.signal, by_kernel: received.by_kernel }, false));
     }
     // Before the end of pid 1: what it said last says how the main process ended.
     if ready[1] {
         let mut bytes = [0; SIZE];
         if let Ok((count, _)) = recv(&jail.life, &mut bytes, RecvFlags::DONTWAIT)
-            && let Some(Message::Ended { status }) = Message::from_bytes(&bytes[..count])
+            && let Some(Message::Ended { status, left }) = Message::from_bytes(&bytes[..count])
         {
-            return Ok(Event::MainEnded(outcome(status)));
+            return Ok((Event::MainEnded(outcome(status)), left));
         }
         // Its end of the socket is closed: it is about to end.
-        return reap(jail.init).map(|()| Event::JailGone);
+        return reap(jail.init).map(|()| (Event::JailGone, false));
     }
     if ready[2] {
-        return reap(jail.init).map(|()| Event::JailGone);
+        return reap(jail.init).map(|()| (Event::JailGone, false));
     }
-    Ok(Event::Time)
+    Ok((Event::Time, false))
 }
 
 /// Waits for pid 1 to be gone, and with it every process and mount of the jail.
