@@ -84,7 +84,7 @@ pub trait Tree {
     /// Opens a regular file for reading. Anything else (a FIFO, a device) is refused with `InvalidInput` and is never
     /// opened in a way that blocks or has an effect on it.
     fn open(&self, path: &Path) -> io::Result<Box<dyn ReadAt>>;
-    /// Opens what [`resolve`] found: the same, for which a tree need not look again at what it is.
+    /// Opens what [`resolve`](resolve()) found: the same, for which a tree need not look again at what it is.
     fn open_found(&self, found: &Resolved) -> io::Result<Box<dyn ReadAt>> {
         self.open(&found.real)
     }
