@@ -59,6 +59,16 @@ mod tests {
     }
 
     #[test]
+    fn the_header_is_128_bytes_and_the_list_ends_with_nul() {
+        let bytes = write(&["/usr/local/lib", "/opt"], false);
+        assert_eq!(&bytes[..4], b"Ehnt");
+        assert_eq!(bytes[8..12], 128_u32.to_le_bytes());
+        assert_eq!(bytes[12..16], 20_u32.to_le_bytes());
+        assert_eq!(bytes[20..24], 19_u32.to_le_bytes());
+        assert_eq!(&bytes[128..], b"/usr/local/lib:/opt\0");
+    }
+
+    #[test]
     fn a_damaged_file_names_nothing() {
         let good = write(&["/lib"], false);
         for len in 0..good.len() - 1 {

@@ -1,6 +1,6 @@
 //! Symbolic links on the way to a file: which are to be trusted, and how the same way is made inside.
 
-use thinjail_closure::tree::{Link, Resolved};
+use thinjail_closure::tree::{Kind, Link, Resolved};
 
 use super::problem::Problem;
 
@@ -10,17 +10,25 @@ const MOST_LINKS: usize = 40;
 /// The law of links. A link is fit if no one but root and the caller could have put it there, or if its owner owns the
 /// file at the end too (then nothing is gained by it: Apache's `SymLinksIfOwnerMatch`). Any other link could be pointed at
 /// a file that its owner may not read, and we, being root, would bring that file in.
+///
+/// A link of root's in a directory of somebody else's is fit only if it ends at what everybody may read: it was written by
+/// root, but that somebody can give it the name of another, and so choose among all that root's links there lead to.
 pub(super) fn judge(said: &str, resolved: &Resolved, caller: u32) -> Result<(), Problem> {
+    let trusted = |link: &Link| link.uid == 0 || link.uid == caller;
     let fit = |link: &&Link| {
-        let ours = (link.uid == 0 || link.uid == caller) && !link.loose;
-        ours || link.uid == resolved.meta.uid
+        let kept = trusted(link) && !link.loose;
+        let matched = link.uid == resolved.meta.uid && (!trusted(link) || is_public(resolved));
+        kept || matched
     };
     match resolved.links.iter().find(|link| !fit(link)) {
         None => Ok(()),
         Some(link) => {
             let at = link.at.display();
             let to = link.to.display();
-            let why = if link.loose && (link.uid == 0 || link.uid == caller) {
+            let why = if trusted(link) && link.uid == resolved.meta.uid {
+                "stands in a directory where others may write, and what is at its end is not for everybody to read"
+                    .into()
+            } else if trusted(link) {
                 format!(
                     "stands in a directory where others may write, and the file at its end belongs to {}",
                     uid(resolved)
@@ -32,6 +40,12 @@ pub(super) fn judge(said: &str, resolved: &Resolved, caller: u32) -> Result<(), 
                 .help(format!("write {} if that is the file that is meant", resolved.real.display())))
         }
     }
+}
+
+/// Whether everybody may read it, by its own mode.
+fn is_public(resolved: &Resolved) -> bool {
+    let needed = if resolved.meta.kind == Kind::Directory { 0o005 } else { 0o004 };
+    resolved.meta.mode & needed == needed
 }
 
 fn uid(resolved: &Resolved) -> String {

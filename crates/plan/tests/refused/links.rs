@@ -27,6 +27,25 @@ fn in_a_directory_of_others_are_refused() {
 }
 
 #[test]
+fn of_root_that_others_may_move_are_followed_only_to_what_everybody_may_read() {
+    for (kind, public, secret) in [(Kind::File, 0o644, 0o640), (Kind::Directory, 0o755, 0o750)] {
+        let world = |mode| {
+            let mut world = World::linux();
+            world.own("/srv/end", kind, 0, mode).link_of(0, true, "/srv/site", "end");
+            world
+        };
+        assert!(world::line(&world(public).plan(&www("read = [\"/srv/site\"]")), "bind", "/srv/end").is_some());
+        let (what, help) = world(secret).problem(&www("read = [\"/srv/site\"]"));
+        assert_eq!(
+            what,
+            "read = \"/srv/site\": the link /srv/site -> end stands in a directory where others may write, and what is \
+             at its end is not for everybody to read, so it could be pointed anywhere"
+        );
+        assert_eq!(help, "write /srv/end if that is the file that is meant");
+    }
+}
+
+#[test]
 fn of_who_owns_the_file_are_followed() {
     let mut world = World::linux();
     world.own("/home/u/site", Kind::Directory, 1000, 0o755).link_of(1000, true, "/srv/site", "/home/u/site");
