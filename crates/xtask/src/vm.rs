@@ -20,8 +20,11 @@ const PACKAGES: &[&str] = &[
     "curl",
     "gcc",
     "libc6-dev",
+    "libmemcached-tools",
+    "libnginx-mod-http-echo",
     "linux-image-cloud-amd64",
     "memcached",
+    "netbase",
     "nginx",
     "procps",
     "python3-minimal",
@@ -41,9 +44,8 @@ Type=oneshot
 WorkingDirectory=/job
 ExecStart=/bin/sh -c 'sh ./.script; echo \"vm-status $?\"'
 ExecStopPost=/bin/systemctl poweroff --force --force
-StandardOutput=tty
-StandardError=tty
-TTYPath=/dev/ttyS0
+StandardOutput=file:/dev/ttyS0
+StandardError=file:/dev/ttyS0
 [Install]
 WantedBy=multi-user.target
 ";
@@ -52,7 +54,7 @@ WantedBy=multi-user.target
 fn tree(workspace: &Workspace) -> Result<PathBuf> {
     let dir = workspace.dir("vm")?;
     let (tree, stamp) = (dir.join("tree"), dir.join("stamp"));
-    let wanted = PACKAGES.join(" ");
+    let wanted = format!("{}\n{UNIT}", PACKAGES.join(" "));
     if fs::read_to_string(&stamp).is_ok_and(|made| made == wanted) {
         return Ok(tree);
     }
@@ -75,6 +77,9 @@ fn tree(workspace: &Workspace) -> Result<PathBuf> {
         return Err(Error::new(format!("debootstrap failed; see {}", log.display())));
     }
     let units = tree.join("etc/systemd/system");
+    // It would hang up the line that the script prints to.
+    std::os::unix::fs::symlink("/dev/null", units.join("serial-getty@ttyS0.service"))
+        .context(|| "mask the login on the serial line".to_owned())?;
     fs::write(units.join("job.service"), UNIT).context(|| "write the unit".to_owned())?;
     let wants = units.join("multi-user.target.wants");
     // The tests start the daemons themselves.
@@ -133,7 +138,7 @@ pub(crate) fn run(workspace: &Workspace, dir: &Path, script: &str, mut each: imp
 
 /// The system tests that run in the machine: what depends on the kernel's version or on the init system. Each needs nothing
 /// from outside.
-const TESTS: &[&str] = &["article", "exact", "daemons", "supervision", "hardening"];
+const TESTS: &[&str] = &["article", "daemons", "exact", "hardening", "refusals", "supervision"];
 
 /// `cargo xtask vm test`: the system tests on the machine's kernel.
 pub(crate) fn test(workspace: &Workspace, no_skips: bool) -> Result<Totals> {
@@ -143,6 +148,7 @@ pub(crate) fn test(workspace: &Workspace, no_skips: bool) -> Result<Totals> {
     }
     fs::create_dir_all(&dir).context(|| format!("make {}", dir.display()))?;
     let mut names = Vec::new();
+    let mut probe = None;
     for program in build(&mut workspace.cargo(BUILD_ALL))? {
         let name = program.name;
         if program.test && !TESTS.contains(&name.as_str()) {
@@ -151,6 +157,8 @@ pub(crate) fn test(workspace: &Workspace, no_skips: bool) -> Result<Totals> {
         fs::copy(&program.path, dir.join(&name)).context(|| format!("copy {}", program.path.display()))?;
         if program.test {
             names.push(name);
+        } else if name == "probe" {
+            probe = Some(program.path);
         }
     }
     for test in TESTS {
@@ -159,10 +167,12 @@ pub(crate) fn test(workspace: &Workspace, no_skips: bool) -> Result<Totals> {
         }
     }
     command::run(Command::new("cp").args(["-a", "profiles"]).arg(&dir).current_dir(workspace.root()))?;
-    // The tests look for the profiles where the sources are.
+    // The tests look for the profiles where the sources are, and for the probe where it was built.
     let root = workspace.root().display();
+    let probe = probe.ok_or_else(|| Error::new("find the probe among what was built"))?;
+    let home = probe.parent().unwrap_or(&probe).display();
     let mut script = format!(
-        "mkdir -p '{root}'\ncp -a profiles '{root}/'\nexport THINJAIL_BIN=$PWD/thinjail THINJAIL_SKIPS=$PWD/skips\n\
+        "mkdir -p '{root}' '{home}'\ncp -a profiles '{root}/'\ncp probe '{home}/'\nexport THINJAIL_BIN=$PWD/thinjail THINJAIL_SKIPS=$PWD/skips\n\
          chown -R 0:0 .\n: >skips\nstatus=0\nuname -sr\n"
     );
     for name in &names {

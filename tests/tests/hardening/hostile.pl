@@ -76,7 +76,7 @@ call('init_module', 'init_module', $room, 10, '');
 call('swapon', 'swapon', '/tmp/x', 0);
 call('acct', 'acct', '/tmp/x');
 call('nice', 'setpriority', 0, 0, -10);
-call('nofile', 'prlimit64', 0, 7, pack('Q2', 1 << 19, 1 << 19), 0);
+call('nofile', 'prlimit64', 0, 7, pack('Q2', 1 << 30, 1 << 30), 0);
 
 # Files of ours and of the host.
 opens("create-$_", '>', "$_/new") for qw(/ /etc /usr /usr/bin /dev);

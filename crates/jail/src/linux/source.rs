@@ -85,6 +85,23 @@ pub(super) fn clone(source: &Source, access: Access, made: &[&HostDir]) -> Resul
     Ok(mount)
 }
 
+/// A detached mount that hides a file: the host's null(4) where no device works, so that nobody can open it. Before Linux 6.15
+/// a file on a detached tmpfs of ours can't be mounted.
+pub(super) fn mask() -> Result<OwnedFd, RunError> {
+    let make = || -> io::Result<OwnedFd> {
+        let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let null = fs::openat2(fs::CWD, c"/dev/null", flags, Mode::empty(), NO_LINKS)?;
+        if !fs::FileType::from_raw_mode(fs::fstat(&null)?.st_mode).is_char_device() {
+            return Err(io::Error::other("/dev/null is no device"));
+        }
+        let clone = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC | OpenTreeFlags::AT_EMPTY_PATH;
+        let mount = open_tree(&null, c"", clone)?;
+        mount_setattr(&mount, c"", false, attributes(Access::default()))?;
+        Ok(mount)
+    };
+    make().map_err(|cause| RunError::setup("make a mask for /proc".into(), cause))
+}
+
 /// Attributes for an access. No mount of a jail honours set-id bits.
 pub(super) fn attributes(access: Access) -> MountAttr {
     let mut attr = MountAttr::NOSUID;

@@ -348,27 +348,11 @@ impl Builder<'_> {
             let mask = if fs::FileType::from_raw_mode(stat.st_mode).is_dir() {
                 tmpfs(&place, 4096, 0o555, (0, 0), none)?
             } else {
-                self.empty_file()?
+                source::mask()?
             };
             self.wait_for_root(LateMount::Mount(mask), &place)?;
         }
         Ok(())
-    }
-
-    /// A detached mount of an empty file that nobody can open for anything.
-    fn empty_file(&self) -> Result<OwnedFd, RunError> {
-        use rustix::mount::{OpenTreeFlags, open_tree};
-        let make = || -> io::Result<OwnedFd> {
-            let holder = tmpfs(&RootPath::root(), 4096, 0o555, (0, 0), Access { write: true, ..Access::default() })
-                .map_err(|error| error.cause.unwrap_or_else(|| io::Error::other("no tmpfs")))?;
-            let file = fs::openat(&holder, c"masked", NEW_FILE, Mode::empty())?;
-            let clone =
-                OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC | OpenTreeFlags::AT_EMPTY_PATH;
-            let mount = open_tree(&file, c"", clone)?;
-            mount_setattr(&mount, c"", false, source::attributes(Access::default()))?;
-            Ok(mount)
-        };
-        make().map_err(|cause| RunError::setup("make a mask for /proc".into(), cause))
     }
 
     fn wait_for_root(&mut self, what: LateMount, at: &RootPath) -> Result<(), RunError> {
