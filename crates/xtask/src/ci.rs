@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use crate::error::{Error, Result};
 use crate::totals::Totals;
 use crate::workspace::Workspace;
-use crate::{command, deny, freebsd, packages};
+use crate::{command, deny, freebsd, packages, vm};
 
 /// One stage: whether it passed; tests add to the totals.
 type Stage = (&'static str, fn(&Workspace, &mut Totals) -> Result<bool>);
@@ -24,6 +24,11 @@ const STAGES: &[Stage] = &[
     ("hello", hello),
     ("freebsd", |workspace, _| Ok(freebsd::check(workspace)? & freebsd::build(workspace)?)),
     ("rehearse", |workspace, _| freebsd::rehearse(workspace)),
+    ("vm", |workspace, totals| {
+        let counted = vm::test(workspace, true)?;
+        *totals += counted;
+        Ok(counted.failed == 0)
+    }),
 ];
 
 /// Runs all stages, also after one that failed, and ends with a table of times and the totals.
