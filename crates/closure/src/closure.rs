@@ -1,5 +1,6 @@
 //! The question, which program, and what comes out: the members of a closure, how each was found, and what is missing.
 
+use std::fmt;
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
@@ -49,6 +50,25 @@ pub enum How {
     /// Not named by the file, but loaded by libc when a function the file imports is called (libgcc_s for
     /// pthread_cancel(3)).
     Implied,
+}
+
+impl fmt::Display for How {
+    /// What it was found by, as it follows on "found by".
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Asked => "being asked for",
+            Self::Path => "its path",
+            Self::SearchPath => "PATH",
+            Self::Rpath => "DT_RPATH",
+            Self::LibraryPath => "LD_LIBRARY_PATH",
+            Self::Runpath => "DT_RUNPATH",
+            Self::Cache => "ld.so.cache",
+            Self::Hints => "ld-elf.so.hints",
+            Self::Default => "the interpreter's own directories",
+            Self::Preload => "LD_PRELOAD",
+            Self::Implied => "libc, when it is called for",
+        })
+    }
 }
 
 /// One file of a closure.

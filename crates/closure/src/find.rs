@@ -13,7 +13,7 @@ use crate::elf::{ElfError, Object};
 use crate::hints::ld_so_cache::{self, Cache};
 use crate::machine::{Cpu, Machine};
 use crate::script::{self, EnvCall};
-use crate::search::glibc::BuiltIn;
+use crate::search::{self, glibc::BuiltIn};
 use crate::tree::{FileId, Kind, ReadAt, ResolveError, Resolved, Resolver, Tree};
 use crate::uses::Uses;
 use crate::walk::Walk;
@@ -65,13 +65,16 @@ pub struct Request {
     /// The interpreter for a file that names none but needs libraries: for a library itself, which then needs no permission
     /// to be executed. Without it such a file is a program that brings its own loader, as a static one is.
     pub interpreter: Option<PathBuf>,
+    /// Whether what no file names is looked for too: what libc loads by itself, and what the program uses. Most of the time
+    /// goes into that, since it takes the symbols of all libraries.
+    pub implied: bool,
 }
 
 impl Request {
     /// A program with an empty environment, started in `/`.
     #[must_use]
     pub fn new(program: impl Into<String>) -> Self {
-        Self { program: program.into(), env: BTreeMap::new(), cwd: "/".into(), interpreter: None }
+        Self { program: program.into(), env: BTreeMap::new(), cwd: "/".into(), interpreter: None, implied: true }
     }
 
     /// The same with a search path.
@@ -227,6 +230,15 @@ impl<'t> Finder<'t> {
         Ok(out)
     }
 
+    /// The interpreter for a file that names none, as a library: the first of the usual ones of its machine and system that
+    /// is in the tree. None for a file that needs none, names one, or can't be read.
+    pub fn usual_interpreter(&mut self, path: &Path) -> Option<PathBuf> {
+        let resolved = self.resolver.resolve(path).ok().filter(|found| found.meta.kind == Kind::File)?;
+        let object = self.object(&resolved).ok().filter(|object| object.interpreter.is_none())?;
+        let usual = search::usual_interpreters(&object).into_iter().map(PathBuf::from);
+        usual.into_iter().find(|path| self.resolver.resolve(path).is_ok_and(|found| found.meta.kind == Kind::File))
+    }
+
     fn asked_for(&mut self, request: &Request) -> Result<Next, FindError> {
         let name = request.program.clone();
         let path = if name.contains('/') {
@@ -320,8 +332,8 @@ impl<'t> Finder<'t> {
         }
     }
 
-    /// An ELF file, parsed once.
-    pub(crate) fn object(&self, resolved: &Resolved) -> Result<Rc<Object>, ElfError> {
+    /// An ELF file that was resolved, a member of a closure for one, parsed once.
+    pub fn object(&self, resolved: &Resolved) -> Result<Rc<Object>, ElfError> {
         if let Some(object) = self.objects.0.borrow().get(&resolved.meta.id) {
             return Ok(Rc::clone(object));
         }

@@ -9,6 +9,7 @@ use std::rc::Rc;
 
 use crate::closure::{How, Loader, Refused};
 use crate::elf::{ElfError, Object};
+use crate::machine::Machine;
 use crate::tree::{Kind, ReadAt, Resolved};
 use crate::walk::{MAIN, Walk};
 
@@ -53,6 +54,40 @@ pub(crate) fn flavour(interpreter: &str, program: &Object) -> Loader {
         _ if name.starts_with("ld-elf") || freebsd => Loader::FreeBsd,
         _ => Loader::Glibc,
     }
+}
+
+/// Where systems have the interpreter for an object, which a library does not say: what may be at hand, the likelier first.
+/// ld.so(8) names those of glibc; musl's are called after its own names of processors.
+pub(crate) fn usual_interpreters(object: &Object) -> Vec<String> {
+    use object::elf;
+    if object.needs.is_empty() {
+        return Vec::new();
+    }
+    let needs = |soname: &str| object.needs.iter().any(|need| need.name == soname);
+    let Machine { number, wide, big_endian } = object.machine;
+    if object.osabi == elf::ELFOSABI_FREEBSD.0 || needs("libc.so.7") {
+        let compat = !wide && [elf::EM_386, elf::EM_ARM, elf::EM_PPC].contains(&elf::Machine(number));
+        let names: &[&str] = if compat { &["ld-elf32.so.1", "ld-elf.so.1"] } else { &["ld-elf.so.1"] };
+        return names.iter().map(|name| format!("/libexec/{name}")).collect();
+    }
+    let hard_float = object.flags & 0x400 != 0;
+    let (glibc, musl) = match (elf::Machine(number), wide) {
+        (elf::EM_X86_64, true) => ("/lib64/ld-linux-x86-64.so.2", "x86_64"),
+        (elf::EM_X86_64, false) => ("/libx32/ld-linux-x32.so.2", "x32"),
+        (elf::EM_386, _) => ("/lib/ld-linux.so.2", "i386"),
+        (elf::EM_AARCH64, _) => ("/lib/ld-linux-aarch64.so.1", "aarch64"),
+        (elf::EM_ARM, _) if hard_float => ("/lib/ld-linux-armhf.so.3", "armhf"),
+        (elf::EM_ARM, _) => ("/lib/ld-linux.so.3", "arm"),
+        (elf::EM_RISCV, true) => ("/lib/ld-linux-riscv64-lp64d.so.1", "riscv64"),
+        (elf::EM_LOONGARCH, true) => ("/lib64/ld-linux-loongarch-lp64d.so.1", "loongarch64"),
+        (elf::EM_PPC64, true) if big_endian => ("/lib64/ld64.so.1", "powerpc64"),
+        (elf::EM_PPC64, true) => ("/lib64/ld64.so.2", "powerpc64le"),
+        (elf::EM_S390, true) => ("/lib/ld64.so.1", "s390x"),
+        _ => return Vec::new(),
+    };
+    let musl = format!("/lib/ld-musl-{musl}.so.1");
+    // With musl libc has no version in its name, and is the interpreter itself.
+    if needs("libc.so") { vec![musl, glibc.into()] } else { vec![glibc.into(), musl] }
 }
 
 /// The names of the objects that come before all libraries.

@@ -113,7 +113,7 @@ impl<'a, 't> Walk<'a, 't> {
             done += 1;
             self.needs_of(at, done);
         }
-        if self.loader == Loader::Glibc { self.implied(done) } else { None }
+        if self.loader == Loader::Glibc && self.request.implied { self.implied(done) } else { None }
     }
 
     /// Whether the kernel started it, so that the loader learns its origin from /proc/self/exe. A library that was asked

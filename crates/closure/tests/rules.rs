@@ -13,6 +13,8 @@ mod freebsd;
 mod glibc;
 #[path = "rules/hostile.rs"]
 mod hostile;
+#[path = "rules/library.rs"]
+mod library;
 #[path = "rules/musl.rs"]
 mod musl;
 #[path = "rules/uses.rs"]

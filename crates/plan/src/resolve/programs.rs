@@ -1,6 +1,6 @@
 //! The files that the programs need to start: each at its own place, with the links on the way to it.
 
-use thinjail_closure::closure::{Closure, How, Member, Missing, Role};
+use thinjail_closure::closure::{Closure, Member, Missing, Role};
 use thinjail_closure::tree::Kind;
 
 use super::inside::{Entry, Inside, Node, Origin};
@@ -148,24 +148,7 @@ fn why(member: &Member) -> String {
         (Role::Program | Role::Script, Some(by)) => format!("program {}, named by {by}", member.name),
         (Role::Interpreter, Some(by)) => format!("interpreter of {by}"),
         (Role::Interpreter, None) => format!("interpreter {}", member.name),
-        (Role::Library, Some(by)) => format!("library {}, needed by {by}, found by {}", member.name, rule(member.how)),
-        (Role::Library, None) => format!("library {}, found by {}", member.name, rule(member.how)),
-    }
-}
-
-/// The rule of the loader, in its own words.
-fn rule(how: How) -> &'static str {
-    match how {
-        How::Asked => "being asked for",
-        How::Path => "its path",
-        How::SearchPath => "PATH",
-        How::Rpath => "DT_RPATH",
-        How::LibraryPath => "LD_LIBRARY_PATH",
-        How::Runpath => "DT_RUNPATH",
-        How::Cache => "ld.so.cache",
-        How::Hints => "ld-elf.so.hints",
-        How::Default => "the interpreter's own directories",
-        How::Preload => "LD_PRELOAD",
-        How::Implied => "libc, when it is called for",
+        (Role::Library, Some(by)) => format!("library {}, needed by {by}, found by {}", member.name, member.how),
+        (Role::Library, None) => format!("library {}, found by {}", member.name, member.how),
     }
 }
