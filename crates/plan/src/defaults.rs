@@ -26,6 +26,9 @@ pub(crate) const DEVICE_LINKS: [(&str, &str); 4] = [
     ("stderr", "/proc/self/fd/2"),
 ];
 
+/// The old name of Linux's /run, by which many daemons still call what is in it; file-hierarchy(7).
+pub(crate) const OLD_RUN: &str = "/var/run";
+
 /// `PATH` inside: what login(1) gives on each system, the administrator's directories among it.
 pub(crate) fn search_path(kind: SystemKind) -> &'static str {
     match kind {

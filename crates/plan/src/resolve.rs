@@ -61,6 +61,9 @@ pub fn resolve(name: &str, spec: &Spec, facts: &Facts) -> Result<Plan, Vec<Probl
             host.extend(mounts::place(&wish, &who, facts, &mut inside, &mut report));
         }
     }
+    if spec.run_dir.is_some() {
+        report.keep(mounts::old_run(facts, &mut inside));
+    }
     if let Some(size) = tmp_size(spec, &mut report) {
         report.keep(mounts::tmp(size, &mut inside));
     }

@@ -28,6 +28,7 @@ pub fn wants(spec: &Spec, system: SystemKind) -> Wants {
     let mut file_systems = BTreeSet::new();
     if system == SystemKind::Linux {
         paths.extend(devices(spec));
+        paths.extend(spec.run_dir.as_ref().map(|_| HostPath::fixed(defaults::OLD_RUN)));
         // Nothing is asked of who mounts nothing.
         let named = special::NAMES.iter().filter(|_| !mounts.is_empty());
         file_systems.extend(named.map(|name| String::from(*name)));

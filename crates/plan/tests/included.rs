@@ -73,11 +73,11 @@ mod closures {
     #[test]
     fn of_two_programs_share_their_files() {
         let mut world = World::linux();
-        world.program_as("sh", "/bin/sh", &[("libc.so.6", "/lib/x86_64-linux-gnu/libc.so.6")]);
+        world.program("/bin/sh", &[("libc.so.6", "/lib/x86_64-linux-gnu/libc.so.6")]);
         let plan = world.plan(&www("programs = [\"sh\"]"));
         let libc = |planned: &&thinjail_plan::step::Planned| planned.why.contains("libc.so.6");
         assert_eq!(plan.inside.iter().filter(libc).count(), 1);
-        assert!(has(&plan, "/usr/bin/sh"));
+        assert!(has(&plan, "/usr/bin/sh") && has(&plan, "/bin"), "system(3) runs /bin/sh");
     }
 
     #[test]
@@ -215,6 +215,21 @@ mod mounts {
         assert!(at(&plan, "make dir", "/run/app").contains("0755 33:33, removed at the end if empty"));
         assert!(at(&plan, "make dir", "/var/lib/app").contains("0750 33:33, stays"));
         assert!(at(&plan, "bind", "/run/app").contains("read-write, no exec"));
+    }
+
+    #[test]
+    fn below_run_are_found_by_its_old_name_too() {
+        let link = "to /run # the old name of /run, by which daemons still call it";
+        assert!(at(&plan("run-dir = \"app\""), "link", "/var/run").ends_with(link));
+        assert!(!has(&plan(""), "/var/run"));
+        let mut world = World::linux();
+        world.dir("/srv/run/app");
+        let written = world.plan(&www("run-dir = \"app\"\nmount = [{ source = \"/srv/run\", target = \"/var/run\" }]"));
+        assert!(at(&written, "bind", "/var/run").contains("/srv/run"));
+        let below = world.plan(&www("run-dir = \"app\"\nmount = [{ source = \"/srv/run\", target = \"/var/run/x\" }]"));
+        assert!(has(&below, "/var/run/x"));
+        world.own("/var/run", Kind::Directory, 0, 0o755);
+        assert!(!has(&world.plan(&www("run-dir = \"app\"")), "/var/run"));
     }
 
     #[test]

@@ -6,6 +6,7 @@ use super::identity::{self, Who};
 use super::inside::{Entry, Inside, Node, Origin};
 use super::links;
 use super::problem::{Problem, Report};
+use crate::defaults::{Dir, OLD_RUN};
 use crate::facts::{Facts, PathFact, System};
 use crate::path::{HostPath, RootPath};
 use crate::special;
@@ -242,6 +243,19 @@ fn owner(make: &Make, who: &Who, facts: &Facts) -> Result<(u32, u32), Problem> {
         None => primary.unwrap_or(uid),
     };
     Ok((uid, gid))
+}
+
+/// The host's link from /var/run to /run, where there is a run-dir: many a daemon has its socket's path by that name. It
+/// gives way to whatever is written.
+pub(super) fn old_run(facts: &Facts, inside: &mut Inside) -> Result<(), Problem> {
+    let run = Dir::Run.base(facts.system.kind());
+    let at = RootPath::fixed(OLD_RUN);
+    let taken = inside.entries.keys().any(|other| other.below(&at).is_some());
+    let Some(PathFact::Found(found)) = facts.paths.get(&HostPath::fixed(OLD_RUN)) else { return Ok(()) };
+    let ([link], false) = (found.links.as_slice(), taken) else { return Ok(()) };
+    let (Some(to), true) = (link.to.to_str(), found.real.as_os_str() == run) else { return Ok(()) };
+    let node = Node::Link { to: to.into() };
+    inside.put(at, Entry::new(node, Origin::Usual, "the old name of /run, by which daemons still call it"))
 }
 
 /// A tmpfs at /tmp.

@@ -6,7 +6,8 @@ use super::{Spec, Words};
 use crate::facts::SystemKind;
 
 impl Spec {
-    /// What holds on one system: its table laid over the rest, and no tables left.
+    /// What holds on one system: its table laid over the rest, and no tables left. Further programs are named as they are
+    /// looked for.
     #[must_use]
     pub fn for_system(&self, kind: SystemKind) -> Spec {
         let mut spec = self.clone();
@@ -17,6 +18,11 @@ impl Spec {
         };
         if let Some(table) = table {
             spec.overlay(*table);
+        }
+        // What system(3), popen(3) and every `#!/bin/sh` run is this path. Found by PATH, the shell would be at
+        // /usr/bin/sh only where /bin is a link to it.
+        for program in spec.programs.iter_mut().filter(|program| *program == "sh") {
+            *program = "/bin/sh".into();
         }
         spec
     }
