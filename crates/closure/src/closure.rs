@@ -50,6 +50,8 @@ pub enum How {
     /// Not named by the file, but loaded by libc when a function the file imports is called (libgcc_s for
     /// pthread_cancel(3)).
     Implied,
+    /// The program loads it when it runs, or may: [`Request::loads`].
+    Plugin,
 }
 
 impl fmt::Display for How {
@@ -67,6 +69,7 @@ impl fmt::Display for How {
             Self::Default => "the interpreter's own directories",
             Self::Preload => "LD_PRELOAD",
             Self::Implied => "libc, when it is called for",
+            Self::Plugin => "being loaded when it runs",
         })
     }
 }
@@ -120,6 +123,9 @@ pub struct Closure {
     pub members: Vec<Member>,
     /// What would stop the program from starting.
     pub missing: Vec<Missing>,
+    /// What is not there and would not stop it: what its plug-ins need ([`Request::loads`]), or a plug-in itself.
+    #[serde(default)]
+    pub wanting: Vec<Missing>,
     /// Directories that have to be there though they may hold no member: a path leads through them and up again by `..`.
     #[serde(default)]
     pub directories: Vec<PathBuf>,

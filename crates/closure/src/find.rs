@@ -2,7 +2,7 @@
 //! over.
 
 use std::cell::RefCell;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::ffi::OsStr;
 use std::io;
 use std::path::{Component, Path, PathBuf};
@@ -11,16 +11,18 @@ use std::rc::Rc;
 use crate::closure::{Closure, How, Member, Missing, Refused, Role};
 use crate::elf::{ElfError, Object};
 use crate::hints::ld_so_cache::{self, Cache};
-use crate::machine::{Cpu, Machine};
 use crate::script::{self, EnvCall};
 use crate::search::{self, glibc::BuiltIn};
 use crate::tree::{FileId, Kind, ReadAt, ResolveError, Resolved, Resolver, Tree};
 use crate::uses::Uses;
 use crate::walk::Walk;
 
+mod below;
 mod error;
+mod request;
 
 pub use error::{FindError, NotExecutable};
+pub use request::{Request, System};
 
 /// `PATH` of execvp(3) where there is none.
 const DEFAULT_PATH: &str = "/bin:/usr/bin";
@@ -30,60 +32,6 @@ const PROGRAMS_MAX: usize = 32;
 
 /// A larger ld.so.cache is not read; a desktop's has 0.2 MB.
 const CACHE_MAX: u64 = 64 << 20;
-
-/// What holds for all programs of a system.
-#[derive(Clone, Debug, Default)]
-pub struct System {
-    /// The processor the programs will run on.
-    pub cpu: Cpu,
-    /// The machines whose programs the kernel runs; none for any.
-    pub accept: Option<Vec<Machine>>,
-    /// `uname -r`, for FreeBSD's `$OSREL`.
-    pub release: Option<String>,
-    /// The user who is trusted beside root when a link is judged: [`crate::tree::Link::loose`].
-    pub caller: u32,
-}
-
-impl System {
-    /// The one this runs on, for the user `caller`.
-    #[must_use]
-    pub fn running(caller: u32) -> Self {
-        let accept = Machine::run_by(std::env::consts::ARCH);
-        Self { cpu: Cpu::running(), accept: (!accept.is_empty()).then(|| accept.to_vec()), release: None, caller }
-    }
-}
-
-/// A program whose closure is wanted.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Request {
-    /// With a `/` a path, else a name to look for in `PATH`.
-    pub program: String,
-    /// The environment it is started with, of which `PATH`, `LD_LIBRARY_PATH` and `LD_PRELOAD` count.
-    pub env: BTreeMap<String, String>,
-    /// The directory it is started in, for what is relative.
-    pub cwd: PathBuf,
-    /// The interpreter for a file that names none but needs libraries: for a library itself, which then needs no permission
-    /// to be executed. Without it such a file is a program that brings its own loader, as a static one is.
-    pub interpreter: Option<PathBuf>,
-    /// Whether what no file names is looked for too: what libc loads by itself, and what the program uses. Most of the time
-    /// goes into that, since it takes the symbols of all libraries.
-    pub implied: bool,
-}
-
-impl Request {
-    /// A program with an empty environment, started in `/`.
-    #[must_use]
-    pub fn new(program: impl Into<String>) -> Self {
-        Self { program: program.into(), env: BTreeMap::new(), cwd: "/".into(), interpreter: None, implied: true }
-    }
-
-    /// The same with a search path.
-    #[must_use]
-    pub fn path(mut self, directories: &str) -> Self {
-        self.env.insert("PATH".into(), directories.into());
-        self
-    }
-}
 
 /// The files read so far, shared by the finders that are made with it: a second look at the same files, as at a planned
 /// tree, parses nothing again.
@@ -203,14 +151,16 @@ impl<'t> Finder<'t> {
                     last = Some(shebang);
                 }
                 Executable::Elf(object) => {
-                    let more = Walk::new(self, request, &mut out, object, &path, &resolved).run();
+                    programs += 1;
+                    let call = last.take().and_then(|shebang| env_call(&shebang, request));
+                    let call = call.filter(|_| programs < PROGRAMS_MAX);
+                    let more = Walk::new(self, request, &mut out, object, &path, &resolved).run(call.is_none());
                     uses = uses.zip(more).map(|(mut uses, more)| {
                         uses.join(more);
                         uses
                     });
-                    programs += 1;
-                    match last.take().and_then(|shebang| env_call(&shebang, request)) {
-                        Some(call) if programs < PROGRAMS_MAX => {
+                    match call {
+                        Some(call) => {
                             depth = 0;
                             match self.called(request, call, &path) {
                                 Ok(found) => next = found,
@@ -220,7 +170,7 @@ impl<'t> Finder<'t> {
                                 }
                             }
                         }
-                        _ => break,
+                        None => break,
                     }
                 }
             }

@@ -16,6 +16,7 @@
 //!   count for is different with each loader.
 //! - **origin**: the directory of an object, `$ORIGIN` in its paths.
 //! - **hints**: what the system says of its libraries: ld.so.cache, ld-elf.so.hints, musl's path file.
+//! - **plug-in**: an object that no file names, and that the program loads when it runs, by dlopen(3).
 //! - **member**: one path of the closure. Two members may be one file: a loader opens both paths before it sees that.
 //!
 //! # Example
@@ -33,6 +34,21 @@
 //! }
 //! for missing in &closure.missing {
 //!     println!("{} is missing, needed by {}", missing.name, missing.needed_by.display());
+//! }
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! A program that loads plug-ins when it runs, as Python loads modules, brings what these need, if it is said where they are:
+//!
+//! ```
+//! use thinjail_closure::closure::{Request, System, find};
+//! use thinjail_closure::tree::DirTree;
+//!
+//! let request = Request::new("sh").path("/usr/bin:/bin").loads(["/usr/lib/python3/dist-packages"]);
+//! let closure = find(&DirTree::host()?, System::running(0), &request)?;
+//! // The program starts without them.
+//! for wanting in &closure.wanting {
+//!     println!("{} is not there", wanting.name);
 //! }
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```

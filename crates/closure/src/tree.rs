@@ -5,6 +5,7 @@ mod dir;
 mod mem;
 mod resolve;
 
+use std::ffi::OsString;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -89,7 +90,14 @@ pub trait Tree {
         self.open(&found.real)
     }
     /// The names in a directory, sorted.
-    fn list(&self, path: &Path) -> io::Result<Vec<std::ffi::OsString>>;
+    fn list(&self, path: &Path) -> io::Result<Vec<OsString>>;
+    /// The same with what each name stands for, of which a directory may tell more cheaply than lstat(2). A name that is
+    /// gone again is left out.
+    fn entries(&self, path: &Path) -> io::Result<Vec<(OsString, Kind)>> {
+        let names = self.list(path)?;
+        let kind = |name: OsString| Some((self.lstat(&path.join(&name)).ok()?.kind, name));
+        Ok(names.into_iter().filter_map(kind).map(|(kind, name)| (name, kind)).collect())
+    }
 }
 
 /// A symbolic link that was gone through.

@@ -14,6 +14,8 @@ use crate::search::{self, Directories, Found};
 use crate::tree::{FileId, Resolved};
 use crate::uses::Uses;
 
+mod loads;
+
 /// The place of the program in [`Walk::loaded`].
 pub(crate) const MAIN: usize = 0;
 
@@ -47,6 +49,10 @@ pub(crate) struct Walk<'a, 't> {
     pub(crate) library_path: Option<Directories>,
     by_name: HashMap<String, usize>,
     by_id: HashMap<FileId, usize>,
+    /// The keys of `by_name`, in the order in which they came.
+    named: Vec<String>,
+    /// The program runs: what is not there is no reason for it not to start.
+    late: bool,
     /// The paths that are members already.
     paths: HashSet<OsString>,
     /// The objects to ask for what they need, and how many of them are done.
@@ -82,6 +88,8 @@ impl<'a, 't> Walk<'a, 't> {
             library_path: None,
             by_name: HashMap::new(),
             by_id: HashMap::new(),
+            named: Vec::new(),
+            late: false,
             paths,
             queue: Vec::new(),
         };
@@ -89,11 +97,18 @@ impl<'a, 't> Walk<'a, 't> {
         walk
     }
 
-    /// Adds all members; what is not found is put down as missing. Says what they use, where that can be known.
-    pub(crate) fn run(mut self) -> Option<Uses> {
-        if !self.interpreter() {
-            return None;
+    /// Adds all members; what is not found is put down as missing. Says what they use, where that can be known. The
+    /// `last` program of a chain is the one that loads more when it runs.
+    pub(crate) fn run(mut self, last: bool) -> Option<Uses> {
+        let uses = if self.interpreter() { self.start() } else { None };
+        if last {
+            self.loads();
         }
+        uses
+    }
+
+    /// All that happens before `main`, and what libc may do by itself.
+    fn start(&mut self) -> Option<Uses> {
         self.out.loader = Some(self.loader);
         let program = &self.loaded[MAIN].object;
         self.out.cache = (self.loader == Loader::Glibc).then(|| CacheMark {
@@ -101,19 +116,24 @@ impl<'a, 't> Walk<'a, 't> {
             big_endian: program.machine.big_endian,
         });
         self.queue.push(MAIN);
-        for name in search::preloads(&mut self) {
+        for name in search::preloads(self) {
             // Only glibc goes on without one.
             let ask = Ask { by: MAIN, how: Some(How::Preload), optional: self.loader == Loader::Glibc };
             if let Some(at) = self.ask(&name, ask) {
                 self.enqueue(at);
             }
         }
-        let mut done = 0;
+        let done = self.run_queue(0);
+        if self.loader == Loader::Glibc && self.request.implied { self.implied(done) } else { None }
+    }
+
+    /// Asks for what the objects in the queue need, and what those need. Says how many are done.
+    fn run_queue(&mut self, mut done: usize) -> usize {
         while let Some(&at) = self.queue.get(done) {
             done += 1;
             self.needs_of(at, done);
         }
-        if self.loader == Loader::Glibc && self.request.implied { self.implied(done) } else { None }
+        done
     }
 
     /// Whether the kernel started it, so that the loader learns its origin from /proc/self/exe. A library that was asked
@@ -138,7 +158,7 @@ impl<'a, 't> Walk<'a, 't> {
                     self.member(&path, &resolved, Role::Interpreter, How::Path, &name, Some(MAIN));
                     let at = self.add(object, path, resolved, None);
                     // A library may need the interpreter by the name it is called by.
-                    self.by_name.entry(name).or_insert(at);
+                    self.call(&name, at);
                     return true;
                 }
                 Ok(object) => vec![Refused { path: resolved.real, why: format!("it is made for {}", object.machine) }],
@@ -211,13 +231,13 @@ impl<'a, 't> Walk<'a, 't> {
                     Some(&at) => at,
                     None => self.add(object, path, resolved, Some(ask.by)),
                 };
-                self.by_name.entry(name.into()).or_insert(at);
+                self.call(name, at);
                 Some(at)
             }
             Found::Not { searched, refused } => {
-                if !ask.optional && !self.out.missing.iter().any(|missing| missing.name == name) {
+                if !ask.optional {
                     let (name, needed_by) = (name.into(), self.loaded[ask.by].path.clone());
-                    self.out.missing.push(Missing { name, role: Role::Library, needed_by, searched, refused });
+                    self.lacks(Missing { name, role: Role::Library, needed_by, searched, refused });
                 }
                 None
             }
@@ -242,10 +262,7 @@ impl<'a, 't> Walk<'a, 't> {
                     let ask = Ask { by: libc, how: Some(How::Implied), optional: true };
                     if let Some(found) = self.ask(LIBGCC, ask) {
                         self.enqueue(found);
-                        while let Some(&next) = self.queue.get(done) {
-                            done += 1;
-                            self.needs_of(next, done);
-                        }
+                        done = self.run_queue(done);
                     }
                 }
             }
@@ -262,12 +279,28 @@ impl<'a, 't> Walk<'a, 't> {
         Some(uses)
     }
 
+    /// Puts down what is not there, once.
+    fn lacks(&mut self, missing: Missing) {
+        let list = if self.late { &mut self.out.wanting } else { &mut self.out.missing };
+        if !list.iter().any(|known| known.name == missing.name) {
+            list.push(missing);
+        }
+    }
+
+    /// Gives an object one more name, if that is free.
+    fn call(&mut self, name: &str, at: usize) {
+        if !self.by_name.contains_key(name) {
+            self.by_name.insert(name.into(), at);
+            self.named.push(name.into());
+        }
+    }
+
     fn add(&mut self, object: Rc<Object>, path: PathBuf, resolved: Resolved, by: Option<usize>) -> usize {
         let at = self.loaded.len();
         self.by_id.insert(resolved.meta.id, at);
         // musl knows an object by the name of its file alone.
         if let Some(soname) = object.soname.as_ref().filter(|_| self.loader != Loader::Musl) {
-            self.by_name.entry(soname.clone()).or_insert(at);
+            self.call(&soname.clone(), at);
         }
         self.loaded.push(Loaded { object, path, resolved, by, rpath: None, runpath: None });
         at

@@ -100,3 +100,41 @@ fn ldconfig_lists_what_we_wrote() {
         assert!(text.contains(&format!("{name} (libc6,x86-64) => {path}")), "{text}");
     }
 }
+
+/// Loads every extension module of Python that can be loaded, and prints the files that are mapped then.
+const PYTHON: &str = "
+import glob, importlib.machinery, importlib.util, sys
+for path in glob.glob(sys.argv[1] + '/**/*.so', recursive=True):
+    name = path.split('/')[-1].split('.')[0]
+    try:
+        importlib.machinery.ExtensionFileLoader(name, path).create_module(
+            importlib.util.spec_from_file_location(name, path))
+    except ImportError:
+        pass
+print({line.split(maxsplit=5)[5].strip() for line in open('/proc/self/maps') if '.so' in line})
+";
+
+#[test]
+fn what_python_has_mapped_with_all_its_modules_is_in_the_closure() {
+    let python = need!(skip::program("python3"));
+    let code = "import sysconfig; import sys; print(sys.executable, sysconfig.get_path('platstdlib') + '/lib-dynload')";
+    let output = Command::new(&python).args(["-I", "-S", "-c", code]).env_clear().output().unwrap();
+    // What PATH has may be a script that looks for the one that is meant.
+    let output = String::from_utf8(output.stdout).unwrap();
+    let (python, modules) = output.trim().split_once(' ').unwrap();
+    if !Path::new(&modules).is_dir() {
+        skip!("python3 has no directory of modules");
+    }
+    let output = Command::new(python).args(["-I", "-S", "-c", PYTHON, modules]).env_clear().output().unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    let mapped: Vec<&str> = text.split('\'').filter(|part| part.starts_with('/')).collect();
+    assert!(mapped.len() > 20, "{text}");
+
+    let tree = DirTree::host().unwrap();
+    let request = Request::new(python).loads([modules]);
+    let closure = find(&tree, System::running(0), &request).unwrap();
+    for path in mapped {
+        let found = closure.members.iter().any(|member| member.resolved.real == Path::new(path));
+        assert!(found, "{path} is not in the closure");
+    }
+}

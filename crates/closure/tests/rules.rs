@@ -15,6 +15,8 @@ mod glibc;
 mod hostile;
 #[path = "rules/library.rs"]
 mod library;
+#[path = "rules/loads.rs"]
+mod loads;
 #[path = "rules/musl.rs"]
 mod musl;
 #[path = "rules/uses.rs"]

@@ -6,7 +6,7 @@ use std::os::fd::OwnedFd;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{AtFlags, CWD, Dir, FileType, Mode, OFlags, RawMode, Stat};
+use rustix::fs::{AtFlags, CWD, Dir, DirEntry, FileType, Mode, OFlags, RawMode, Stat};
 
 use super::{FileId, Kind, Meta, ReadAt, Resolved, Tree};
 
@@ -54,22 +54,39 @@ impl Tree for DirTree {
     }
 
     fn list(&self, path: &Path) -> io::Result<Vec<OsString>> {
-        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let fd = rustix::fs::openat(&self.root, below(path)?, flags, Mode::empty())?;
-        let mut names = Vec::new();
-        for entry in Dir::new(fd)? {
-            let entry = entry?;
-            match entry.file_name().to_bytes() {
-                b"." | b".." => {}
-                name => names.push(OsString::from_vec(name.to_vec())),
-            }
-        }
+        let mut names = self.read_dir(path, |entry| entry.file_name().to_bytes().to_vec())?;
         names.sort_unstable();
-        Ok(names)
+        Ok(names.into_iter().map(OsString::from_vec).collect())
+    }
+
+    fn entries(&self, path: &Path) -> io::Result<Vec<(OsString, Kind)>> {
+        let name = |entry: &DirEntry| (entry.file_name().to_bytes().to_vec(), kind(entry.file_type()));
+        let mut names = self.read_dir(path, name)?;
+        names.sort_unstable_by(|(left, _), (right, _)| left.cmp(right));
+        let known = |(name, kind): (Vec<u8>, Option<Kind>)| {
+            let name = OsString::from_vec(name);
+            // Not every file system tells.
+            let kind = kind.or_else(|| self.lstat(&path.join(&name)).ok().map(|meta| meta.kind))?;
+            Some((name, kind))
+        };
+        Ok(names.into_iter().filter_map(known).collect())
     }
 }
 
 impl DirTree {
+    fn read_dir<T>(&self, path: &Path, mut take: impl FnMut(&DirEntry) -> T) -> io::Result<Vec<T>> {
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let fd = rustix::fs::openat(&self.root, below(path)?, flags, Mode::empty())?;
+        let mut all = Vec::new();
+        for entry in Dir::new(fd)? {
+            let entry = entry?;
+            if !matches!(entry.file_name().to_bytes(), b"." | b"..") {
+                all.push(take(&entry));
+            }
+        }
+        Ok(all)
+    }
+
     /// Opens what was a regular file a moment ago.
     fn open_regular(&self, path: &Path) -> io::Result<Box<dyn ReadAt>> {
         // Something else may have taken its place: a FIFO would block without NONBLOCK.
@@ -101,10 +118,8 @@ fn invalid(why: &'static str) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidInput, why)
 }
 
-// The fields of struct stat have other widths and signs on every system.
-#[allow(clippy::unnecessary_cast, clippy::cast_sign_loss)]
-fn meta(stat: &Stat) -> io::Result<Meta> {
-    let kind = match FileType::from_raw_mode(stat.st_mode as RawMode) {
+fn kind(file_type: FileType) -> Option<Kind> {
+    Some(match file_type {
         FileType::RegularFile => Kind::File,
         FileType::Directory => Kind::Directory,
         FileType::Symlink => Kind::Symlink,
@@ -112,8 +127,15 @@ fn meta(stat: &Stat) -> io::Result<Meta> {
         FileType::BlockDevice => Kind::BlockDevice,
         FileType::Fifo => Kind::Fifo,
         FileType::Socket => Kind::Socket,
-        _ => return Err(invalid("a type of file that is not known")),
-    };
+        _ => return None,
+    })
+}
+
+// The fields of struct stat have other widths and signs on every system.
+#[allow(clippy::unnecessary_cast, clippy::cast_sign_loss)]
+fn meta(stat: &Stat) -> io::Result<Meta> {
+    let kind = kind(FileType::from_raw_mode(stat.st_mode as RawMode));
+    let kind = kind.ok_or_else(|| invalid("a type of file that is not known"))?;
     Ok(Meta {
         id: FileId { dev: stat.st_dev as u64, ino: stat.st_ino as u64 },
         kind,
