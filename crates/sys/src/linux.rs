@@ -1,6 +1,6 @@
 //! Linux.
 
-pub mod exec;
+pub use crate::both::exec;
 pub mod keyring;
 pub mod memory;
 pub mod mount;

@@ -3,7 +3,7 @@
 use std::ffi::{CStr, CString};
 use std::io;
 
-/// A list of strings as execve(2) takes it; made before clone3(2), so that the child allocates nothing.
+/// A list of strings as execve(2) takes it; made before the child is, so that the child allocates nothing.
 #[derive(Debug)]
 pub struct StringList {
     /// Keeps what `pointers` point to.

@@ -1,0 +1,129 @@
+//! fork(2), ids, descriptors, and the title that ps(1) shows.
+
+use std::ffi::CString;
+use std::io;
+use std::os::fd::RawFd;
+
+use rustix::process::Pid;
+
+pub use crate::both::process::{exit, is_directory, is_inherited, keep_on_exec};
+
+unsafe extern "C" {
+    #[link_name = "setfib"]
+    fn libc_setfib(fib: libc::c_int) -> libc::c_int;
+}
+
+/// On which side of [`fork`] we are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Side {
+    /// In the caller, with the child's pid.
+    Parent(Pid),
+    /// In the child.
+    Child,
+}
+
+/// `pid_t fork(void)`.
+///
+/// # Errors
+/// EAGAIN, ENOMEM.
+///
+/// fork(2).
+pub fn fork() -> io::Result<Side> {
+    // SAFETY: the process has one thread (a rule of the project, see the crate's doc), so no lock is held by another, and the
+    // child may go on with the whole program.
+    match unsafe { libc::fork() } {
+        -1 => Err(io::Error::last_os_error()),
+        pid => Ok(Pid::from_raw(pid).map_or(Side::Child, Side::Parent)),
+    }
+}
+
+/// `int close_range(u_int lowfd, u_int highfd, 0)` around those that are to stay: every other descriptor from 3 on is closed
+/// now. `keep` is sorted.
+///
+/// close_range(2).
+pub fn close_all_but(keep: &[RawFd]) -> io::Result<()> {
+    let mut low = 3u32;
+    let highs = keep.iter().filter_map(|fd| u32::try_from(*fd).ok()).filter(|fd| *fd >= 3);
+    for high in highs.chain([u32::MAX]) {
+        if low < high {
+            // SAFETY: takes numbers only. Descriptors are closed under their owners: only a child that ends in execve(2) or
+            // _exit(2) calls this, and drops nothing.
+            let status = unsafe { libc::close_range(low, high - u32::from(high != u32::MAX), 0) };
+            if status != 0 {
+                return Err(io::Error::last_os_error());
+            }
+        }
+        low = high.saturating_add(1);
+    }
+    Ok(())
+}
+
+/// setgroups(2), setresgid(2), setresuid(2): the first group goes into setgroups(2) as well, since before FreeBSD 15 that is
+/// where the effective one lives.
+///
+/// # Errors
+/// EPERM; EINVAL for more groups than kern.ngroups.
+pub fn set_ids(groups: &[u32], gid: u32, uid: u32) -> io::Result<()> {
+    let count = i32::try_from(groups.len()).map_err(|_| io::ErrorKind::InvalidInput)?;
+    // SAFETY: `groups` has as many as `count` says.
+    if unsafe { libc::setgroups(count, groups.as_ptr()) } != 0 {
+        return Err(io::Error::last_os_error());
+    }
+    // SAFETY: takes numbers.
+    if unsafe { libc::setresgid(gid, gid, gid) } != 0 {
+        return Err(io::Error::last_os_error());
+    }
+    // SAFETY: takes numbers.
+    if unsafe { libc::setresuid(uid, uid, uid) } != 0 {
+        return Err(io::Error::last_os_error());
+    }
+    Ok(())
+}
+
+/// `void setproctitle(const char *fmt, ...)`.
+///
+/// setproctitle(3).
+pub fn setproctitle(title: &str) {
+    let Ok(title) = CString::new(title) else { return };
+    // SAFETY: the format takes one string, which lives through the call; `-` leaves the program's name out.
+    unsafe { libc::setproctitle(c"-%s".as_ptr(), title.as_ptr()) };
+}
+
+/// `int setfib(int fib)`: the routing table of what the caller opens from now on.
+///
+/// setfib(2).
+pub fn setfib(fib: i32) -> io::Result<()> {
+    // SAFETY: takes a number.
+    let status = unsafe { libc_setfib(fib) };
+    if status == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}
+
+/// `int cpuset_setaffinity(CPU_LEVEL_WHICH, CPU_WHICH_PID, -1, sizeof mask, &mask)`: the processors that the caller, and what it
+/// starts, may run on.
+///
+/// # Errors
+/// EDEADLK where none of them is left to the caller.
+///
+/// cpuset_setaffinity(2).
+pub fn set_cpus(cpus: &[usize]) -> io::Result<()> {
+    // SAFETY: all-zero is a set with no processor in it.
+    let mut mask: libc::cpuset_t = unsafe { std::mem::zeroed() };
+    for cpu in cpus {
+        if *cpu >= size_of::<libc::cpuset_t>() * 8 {
+            return Err(io::ErrorKind::InvalidInput.into());
+        }
+        // SAFETY: the number is within the mask.
+        unsafe { libc::CPU_SET(*cpu, &mut mask) };
+    }
+    // SAFETY: `mask` lives through the call and is as long as it says.
+    let status = unsafe {
+        libc::cpuset_setaffinity(
+            libc::CPU_LEVEL_WHICH,
+            libc::CPU_WHICH_PID,
+            -1,
+            size_of::<libc::cpuset_t>(),
+            &raw const mask,
+        )
+    };
+    if status == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}
