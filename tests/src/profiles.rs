@@ -2,15 +2,28 @@
 
 use crate::temp::TempDir;
 
-/// profiles/nginx.toml.
-pub const NGINX: &str = include_str!("../../profiles/nginx.toml");
-/// profiles/redis.toml.
-pub const REDIS: &str = include_str!("../../profiles/redis.toml");
+/// profiles/dnsmasq.toml.
+pub const DNSMASQ: &str = include_str!("../../profiles/dnsmasq.toml");
 /// profiles/memcached.toml.
 pub const MEMCACHED: &str = include_str!("../../profiles/memcached.toml");
+/// profiles/nginx.toml.
+pub const NGINX: &str = include_str!("../../profiles/nginx.toml");
+/// profiles/postgresql.toml.
+pub const POSTGRESQL: &str = include_str!("../../profiles/postgresql.toml");
+/// profiles/redis.toml.
+pub const REDIS: &str = include_str!("../../profiles/redis.toml");
+/// profiles/unbound.toml.
+pub const UNBOUND: &str = include_str!("../../profiles/unbound.toml");
 
 /// Each by its name.
-pub const ALL: [(&str, &str); 3] = [("memcached", MEMCACHED), ("nginx", NGINX), ("redis", REDIS)];
+pub const ALL: [(&str, &str); 6] = [
+    ("dnsmasq", DNSMASQ),
+    ("memcached", MEMCACHED),
+    ("nginx", NGINX),
+    ("postgresql", POSTGRESQL),
+    ("redis", REDIS),
+    ("unbound", UNBOUND),
+];
 
 /// All of them in a temporary directory, as a package would install them.
 #[must_use]

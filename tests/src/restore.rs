@@ -4,6 +4,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use crate::skip::{self, Lack};
+
 /// One file, as it was again when the test lets go of it.
 #[derive(Debug)]
 pub struct Restored {
@@ -33,6 +35,19 @@ impl Drop for Restored {
             None => fs::remove_file(&self.path),
         };
     }
+}
+
+/// The trust anchor of unbound, as Debian's service puts it there before a start; as it was again afterwards.
+pub fn unbound_anchor() -> Result<Restored, Lack> {
+    let (anchor, shipped) = ("/var/lib/unbound/root.key", skip::path("/usr/share/dns/root.key")?);
+    let restored = Restored::new(anchor);
+    if !Path::new(anchor).exists() {
+        let mut install = Command::new("install");
+        install.args(["--owner=unbound", "--group=unbound", "--mode=644"]);
+        let installed = install.arg(shipped).arg(anchor).status();
+        assert!(installed.is_ok_and(|status| status.success()), "install {anchor}");
+    }
+    Ok(restored)
 }
 
 /// Copies a file or a tree with owners, modes, times and links.

@@ -20,9 +20,12 @@ const fn package(name: &'static str, why: &'static str) -> Package {
 
 /// All of them. A new one goes here with its reason, and nowhere else.
 const PACKAGES: &[Package] = &[
+    package("bind9-dnsutils", "dig, the client of unbound and dnsmasq"),
     package("busybox-static", "a static program for the jail; and the probe that walks the tree from inside"),
     package("curl", "the client of nginx"),
     package("debootstrap", "makes the virtual machine's system"),
+    package("dns-root-data", "the trust anchor that unbound starts with"),
+    package("dnsmasq", "a daemon whose shipped profile is tested"),
     package("e2fsprogs", "makes its disk"),
     package("gcc", "small C programs that the tests run in a jail, and the linker"),
     package("libc6-dev", "headers for them"),
@@ -31,12 +34,14 @@ const PACKAGES: &[Package] = &[
     package("mandoc", "lints the man pages"),
     package("memcached", "a daemon whose shipped profile is tested"),
     package("nginx", "a daemon whose shipped profile is tested"),
+    package("postgresql-15", "a daemon whose shipped profile is tested, and its clients"),
     package("python3-venv", "where the linker for FreeBSD is installed"),
     package("qemu-system-x86", "runs it"),
     package("redis-server", "a daemon whose shipped profile is tested"),
     package("redis-tools", "the client of redis"),
     package("shellcheck", "lints the shell scripts that we ship and write"),
     package("strace", "shows which files a program opened, which the closure must hold"),
+    package("unbound", "a daemon whose shipped profile is tested"),
 ];
 
 /// What only `cargo xtask bench` runs.

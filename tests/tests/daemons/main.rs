@@ -2,8 +2,10 @@
 #![cfg(target_os = "linux")]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod dns;
 mod memcached;
 mod nginx;
+mod postgresql;
 mod redis;
 
 use std::fs;
