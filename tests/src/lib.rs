@@ -23,6 +23,8 @@ pub mod skip;
 pub mod temp;
 #[cfg(target_os = "linux")]
 pub mod terminal;
+#[cfg(target_os = "linux")]
+pub mod user;
 pub mod wait;
 #[cfg(target_os = "linux")]
 pub mod walk;

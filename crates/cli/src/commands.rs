@@ -110,8 +110,9 @@ fn of_program(words: &[String], here: Option<&Path>) -> (String, Spec) {
     }
     let path = command.first().map(PathBuf::from).unwrap_or_default();
     let name = path.file_name().map_or_else(|| "program".into(), |name| name.to_string_lossy().into_owned());
-    // A profile must name its user; a program typed in passing gets the one that can do least.
-    (name, Spec { command: Words::List(command), user: Some("nobody".into()), ..Spec::default() })
+    // A profile must name its user; a program typed in passing gets the one that can do least. Without root there is no choice.
+    let user = rustix::process::geteuid().is_root().then(|| "nobody".into());
+    (name, Spec { command: Words::List(command), user, ..Spec::default() })
 }
 
 fn of_profile(profile: Profile) -> Result<(String, Spec), Failure> {

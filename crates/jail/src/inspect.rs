@@ -76,16 +76,36 @@ pub fn this_kind() -> SystemKind {
 /// Everything that was asked, answered. What can't be looked at is an answer too.
 #[must_use]
 pub fn inspect(host: &Host, wants: &Wants) -> Facts {
-    let caller = rustix::process::geteuid().as_raw();
+    let (caller, caller_gid, caller_groups) = caller();
     let mut finder = Finder::new(&host.tree, host.loader(caller), host.objects.clone());
     let programs = wants.programs.iter().map(|name| (name.clone(), programs::program(&mut finder, name, wants)));
     let programs = programs.collect();
     let usual = wants.by_need.as_ref().map(|by| by.paths(&programs)).unwrap_or_default();
     let paths = wants.paths.iter().chain(&usual);
     let paths = paths.map(|path| (path.clone(), paths::path(finder.resolver(), path))).collect();
-    let (users, groups) = users::accounts(host, finder.resolver(), wants);
+    // Without root a jail runs as its caller, whoever is written.
+    let asked = (caller != 0).then(|| Wants {
+        users: wants.users.iter().cloned().chain([caller.to_string()]).collect(),
+        groups: wants.groups.iter().cloned().chain([caller_gid.to_string()]).collect(),
+        ..Wants::default()
+    });
+    let (users, groups) = users::accounts(host, finder.resolver(), asked.as_ref().unwrap_or(wants));
     let mounts = if host.live { this_system::mounts(&wants.file_systems) } else { Vec::new() };
-    Facts { system: host.system.clone(), caller, paths, programs, users, groups, mounts }
+    Facts { system: host.system.clone(), caller, caller_gid, caller_groups, paths, programs, users, groups, mounts }
+}
+
+/// Who asks: user, group, further groups. Those of root decide nothing.
+fn caller() -> (u32, u32, Vec<u32>) {
+    let uid = rustix::process::geteuid().as_raw();
+    let gid = rustix::process::getegid().as_raw();
+    if uid == 0 {
+        return (uid, gid, Vec::new());
+    }
+    let mut groups: Vec<u32> =
+        rustix::process::getgroups().unwrap_or_default().into_iter().map(rustix::process::Gid::as_raw).collect();
+    groups.sort_unstable();
+    groups.dedup();
+    (uid, gid, groups)
 }
 
 /// What a tree says of its system. Only its age matters, and an older FreeBSD can do less, so in doubt it is old.

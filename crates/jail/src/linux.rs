@@ -8,6 +8,7 @@ mod message;
 mod source;
 mod supervisor;
 mod tree;
+mod unprivileged;
 
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
@@ -22,6 +23,7 @@ use rustix::net::{
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
 use thinjail_plan::facts::SystemKind;
 use thinjail_plan::plan::Plan;
+use thinjail_plan::step::{Confine, Step};
 use thinjail_sys::linux::process::{self, Side, Stack};
 use thinjail_sys::linux::signal;
 
@@ -42,6 +44,10 @@ pub(crate) fn run(plan: &Plan, observer: &mut dyn Observer) -> Result<Outcome, R
     let signals = Signals::take().map_err(|cause| RunError::setup("take signals as data".into(), cause))?;
     // Every mode in a plan is meant as it is written; the program gets its own umask.
     rustix::process::umask(rustix::fs::Mode::empty());
+    // Before anything of the host is opened: what is opened before can't be mounted in there.
+    if namespaces(plan).iter().any(|name| name == unprivileged::USER) {
+        unprivileged::enter(&plan.exec.ids)?;
+    }
     let mut os = Host;
     let mut left = |error: &StepError| observer.left(&describe(error));
     let applied = apply(&mut os, &plan.host, &mut left).map_err(step_failed)?;
@@ -49,6 +55,17 @@ pub(crate) fn run(plan: &Plan, observer: &mut dyn Observer) -> Result<Outcome, R
     let failed = result.is_err();
     teardown(&mut os, applied, failed, &mut |error| observer.left(&describe(error)));
     result
+}
+
+/// Those that the plan asks for.
+fn namespaces(plan: &Plan) -> &[String] {
+    plan.inside
+        .iter()
+        .find_map(|planned| match &planned.step {
+            Step::Confine(Confine::Linux { namespaces, .. }) => Some(namespaces.as_slice()),
+            _ => None,
+        })
+        .unwrap_or_default()
 }
 
 /// What can be refused before anything is touched.
@@ -119,7 +136,7 @@ fn run_applied(
     let mut clock = Clock::start();
     let made: Vec<&HostDir> = applied.iter().collect();
     let tree = tree::build(&plan.inside, &made)?;
-    let child = Child::prepare(plan, tree.hostname.as_deref())?;
+    let child = Child::prepare(plan, &tree)?;
     clock.phase("tree");
     let jail = start(plan, tree, &child, &mut clock)?;
     if let Some(Err(error)) = pidfile.map(|pidfile| pidfile.write(jail.main)) {

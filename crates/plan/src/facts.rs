@@ -148,6 +148,12 @@ pub struct Facts {
     pub system: System,
     /// Effective uid of the caller.
     pub caller: u32,
+    /// Its effective group.
+    #[serde(default)]
+    pub caller_gid: u32,
+    /// Its supplementary groups, sorted.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub caller_groups: Vec<u32>,
     /// What is at each path asked for.
     pub paths: BTreeMap<HostPath, PathFact>,
     /// Each program asked for.

@@ -21,6 +21,7 @@ mod problem;
 mod programs;
 mod quantity;
 pub(crate) mod signals;
+mod unprivileged;
 mod ways;
 
 use crate::defaults;
@@ -31,10 +32,10 @@ use crate::plan::Plan;
 use crate::spec::{Spec, TmpSize};
 use crate::step::{Access, Content, Planned};
 use crate::wishes::wishes;
-pub use identity::privilege;
 use inside::{Entry, Inside, Node, Origin};
 use problem::Report;
 pub use problem::{Class, Problem};
+pub use unprivileged::privilege;
 
 /// The plan, or everything that would fail, the most telling first. Never an empty list.
 pub fn resolve(name: &str, spec: &Spec, facts: &Facts) -> Result<Plan, Vec<Problem>> {
@@ -48,7 +49,10 @@ pub fn resolve(name: &str, spec: &Spec, facts: &Facts) -> Result<Plan, Vec<Probl
     let mut host = Vec::new();
 
     let argv = command(spec, &mut report);
-    let who = identity::resolve(spec, facts, &mut report);
+    let mut who = identity::resolve(spec, facts, &mut report);
+    // Whoever may not carry it out sees what root would.
+    let own = kind == SystemKind::Linux && facts.caller != 0 && privilege(spec, facts).is_empty();
+    report.notes.extend(unprivileged::note(own, &who, facts));
     let network = exec::network(spec, &mut report);
     let hostname = exec::hostname(spec, kind, &mut report);
 
@@ -78,7 +82,10 @@ pub fn resolve(name: &str, spec: &Spec, facts: &Facts) -> Result<Plan, Vec<Probl
     report.keep(programs.hints.put(&mut inside));
     report.keep(root(&mut inside, kind));
 
-    let steps = inside.finish(facts, &mut report);
+    let mut steps = inside.finish(facts, &mut report);
+    if own {
+        unprivileged::own(&mut who.ids, facts, [&mut host, &mut steps]);
+    }
     let program = programs.main.clone().unwrap_or_else(RootPath::root);
     let exec = exec::exec(spec, program, argv, &who, network, kind, &mut report);
     check_chdir(&exec.chdir, &inside, facts, &mut report);
@@ -91,7 +98,7 @@ pub fn resolve(name: &str, spec: &Spec, facts: &Facts) -> Result<Plan, Vec<Probl
                     Problem::setup("params: these are jail(8)'s parameters").help("write them under [freebsd]"),
                 );
             }
-            linux::confine(hostname, network)
+            linux::confine(hostname, network, own)
         }
         SystemKind::FreeBsd => freebsd::confine(name, spec, hostname, network, &mut report),
     };

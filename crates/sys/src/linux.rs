@@ -8,3 +8,4 @@ pub mod net;
 pub mod process;
 pub mod seccomp;
 pub mod signal;
+pub mod user_namespace;

@@ -19,7 +19,7 @@ pub(super) fn execute(args: Ask, subject: &Subject) -> Result<Exit, Failure> {
     };
     // Who looks at another host will not run it from here.
     if args.host.is_this() {
-        problems.extend(privilege(&facts));
+        problems.extend(privilege(&spec, &facts));
     }
     if problems.is_empty() {
         let doubts: String = doubts.iter().map(|doubt| format!("  note: {}\n", report::plain(doubt))).collect();

@@ -27,8 +27,9 @@ pub(super) fn execute(args: Run, subject: &Subject, mut clock: Clock) -> Result<
         }
         return Ok(Exit::Ok);
     }
-    if let Some(problem) = privilege(&facts) {
-        return Err(problem.into());
+    let problems = privilege(&spec, &facts);
+    if !problems.is_empty() {
+        return Err(report::first(problems, &subject.check()));
     }
     let mut teller = Teller { program: plan.exec.program.to_string(), clock: args.timings.then_some(clock) };
     match thinjail_jail::run::run(&plan, &mut teller)? {

@@ -33,17 +33,19 @@ fn check_says_ok_where_nothing_would_fail() {
 }
 
 #[test]
-fn who_is_not_root_may_look_and_is_told_by_check_and_run_to_be_root() {
+fn who_is_not_root_may_look_and_is_told_by_check_and_run_what_needs_root() {
     need!(skip::root());
     let scratch = Scratch::new();
     let ask = |words: &[&str]| said(scratch.thinjail_of_another_user().args(words));
     assert!(ask(&["explain", "--", "sh", "/etc/passwd"]).works().starts_with("file /etc/passwd"));
-    for look in [&["plan", "--", "sh"][..], &["run", "--dry-run", "--", "sh"]] {
+    let root = "--user=root";
+    for look in [&["plan", root, "--", "sh"][..], &["run", "--dry-run", root, "--", "sh"]] {
         assert!(ask(look).works().contains("only root can run it"), "{look:?}");
     }
-    ask(&["run", "--", "sh"]).fails(125, "this version needs root", "run it as root");
-    let check = ask(&["check", "--", "sh"]);
-    assert!((check.code, check.out.starts_with("this version needs root")) == (1, true), "{check:?}");
+    ask(&["run", root, "--", "sh"]).fails(125, "user = \"root\": without root", "run it as root");
+    let check = ask(&["check", root, "--", "sh"]);
+    assert!((check.code, check.out.starts_with("user = \"root\": without root")) == (1, true), "{check:?}");
+    assert!(ask(&["plan", "--", "sh"]).works().contains("ipc mount pid user uts"));
 }
 
 #[test]

@@ -26,6 +26,7 @@ use thinjail_sys::linux::signal;
 
 use super::message::{MARKS, Message, Phase};
 use super::tree::{Late, LateMount, Tree, WITHIN};
+use super::unprivileged::USER;
 use super::{capability, init, source};
 use crate::run::RunError;
 
@@ -39,7 +40,8 @@ pub(super) struct Child {
     hostname: Option<CString>,
     capabilities: CapabilitySet,
     limits: Vec<(Resource, Rlimit)>,
-    groups: Vec<Gid>,
+    /// None where they can't be set: setgroups(2) is denied in a user namespace, and the caller's stay.
+    groups: Option<Vec<Gid>>,
     uid: Uid,
     gid: Gid,
     umask: Mode,
@@ -67,9 +69,10 @@ fn io_at(phase: Phase) -> impl Fn(std::io::Error) -> Failure {
 }
 
 impl Child {
-    /// From a plan; `hostname` is the confinement's.
-    pub(super) fn prepare(plan: &Plan, hostname: Option<&str>) -> Result<Self, RunError> {
+    /// From a plan and the tree that was built for it.
+    pub(super) fn prepare(plan: &Plan, tree: &Tree) -> Result<Self, RunError> {
         let exec = &plan.exec;
+        let unprivileged = tree.namespaces.iter().any(|name| name == USER);
         let bad = |what: &str, why: &str| {
             RunError::setup(format!("prepare {} for {}", what, exec.program), std::io::Error::other(why.to_owned()))
         };
@@ -91,10 +94,10 @@ impl Child {
             argv: StringList::new(argv),
             env: StringList::new(env),
             chdir: text(exec.chdir.as_str())?,
-            hostname: hostname.map(text).transpose()?,
+            hostname: tree.hostname.as_deref().map(text).transpose()?,
             capabilities,
             limits,
-            groups: exec.ids.groups.iter().map(|gid| Gid::from_raw(*gid)).collect(),
+            groups: (!unprivileged).then(|| exec.ids.groups.iter().map(|gid| Gid::from_raw(*gid)).collect()),
             uid: Uid::from_raw(exec.ids.uid),
             gid: Gid::from_raw(exec.ids.gid),
             umask: Mode::from_bits_truncate(exec.umask),
@@ -114,6 +117,8 @@ impl Child {
                 "ipc" => CloneFlags::NEWIPC,
                 "uts" => CloneFlags::NEWUTS,
                 "net" => CloneFlags::NEWNET,
+                // The supervisor is in it already, and the child with it.
+                USER => CloneFlags::NONE,
                 other => {
                     let cause = std::io::Error::other("there is no such namespace");
                     return Err(RunError::setup(format!("give the jail its own {other} namespace"), cause));
@@ -153,12 +158,18 @@ impl Child {
         // it has no handler for, and Rust's runtime has some, which could be run one upon the other until their stack is full.
         signal::all_default().map_err(io_at(Phase::Guard))?;
         init::die_with_supervisor(life.as_fd()).map_err(at(Phase::Guard))?;
+        let proc = make_proc(&tree)?;
         take_root(&tree)?;
         marks[1] = now();
         for (index, late) in tree.late.iter().enumerate() {
             let index = u32::try_from(index).unwrap_or(u32::MAX);
-            attach_late(&tree.root, late).map_err(|errno| Failure { phase: Phase::Mount, index, errno })?;
+            attach_late(&tree.root, late, proc.as_ref()).map_err(|errno| Failure {
+                phase: Phase::Mount,
+                index,
+                errno,
+            })?;
         }
+        drop(proc);
         marks[2] = now();
         if let Some(name) = &self.hostname {
             rustix::system::sethostname(name.to_bytes()).map_err(at(Phase::Hostname))?;
@@ -240,7 +251,9 @@ impl Child {
         if keep {
             thread::set_keep_capabilities(true).map_err(at(Phase::Capabilities))?;
         }
-        thread::set_thread_groups(&self.groups).map_err(at(Phase::Ids))?;
+        if let Some(groups) = &self.groups {
+            thread::set_thread_groups(groups).map_err(at(Phase::Ids))?;
+        }
         thread::set_thread_res_gid(self.gid, self.gid, self.gid).map_err(at(Phase::Ids))?;
         thread::set_thread_res_uid(self.uid, self.uid, self.uid).map_err(at(Phase::Ids))?;
         let set = self.capabilities;
@@ -308,14 +321,27 @@ fn leave_chroot(tree: &Tree) -> Result<(), Errno> {
     }
 }
 
+/// The /proc of our pid namespace, where one is wanted. In a user namespace the kernel makes one only as long as another is to be
+/// seen, so it comes before the host's tree is let go of.
+fn make_proc(tree: &Tree) -> Result<Option<OwnedFd>, Failure> {
+    let mut late = tree.late.iter().enumerate();
+    let found = late.find_map(|(index, late)| match late.what {
+        LateMount::Proc(view) => Some((index, view)),
+        LateMount::Mount(_) => None,
+    });
+    let Some((index, view)) = found else { return Ok(None) };
+    let index = u32::try_from(index).unwrap_or(u32::MAX);
+    proc(view).map(Some).map_err(|errno| Failure { phase: Phase::Mount, index, errno })
+}
+
 /// Attaches one of the mounts that had to wait.
-fn attach_late(root: &OwnedFd, late: &Late) -> Result<(), Errno> {
+fn attach_late(root: &OwnedFd, late: &Late, proc: Option<&OwnedFd>) -> Result<(), Errno> {
     let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     let point = fs::openat2(root, late.at.as_c_str(), flags, Mode::empty(), WITHIN)?;
     let onto = MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH | MoveMountFlags::MOVE_MOUNT_T_EMPTY_PATH;
     match &late.what {
         LateMount::Mount(mount) => move_mount(mount, c"", &point, c"", onto),
-        LateMount::Proc(view) => move_mount(proc(*view)?, c"", &point, c"", onto),
+        LateMount::Proc(_) => move_mount(proc.ok_or(Errno::BADF)?, c"", &point, c"", onto),
     }
 }
 

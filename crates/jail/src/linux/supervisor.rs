@@ -177,8 +177,13 @@ fn signal_all(jail: &Jail, number: i32) -> std::io::Result<()> {
     }
     let namespace = |pid: &str| std::fs::read_link(format!("/proc/{pid}/ns/pid"));
     let init = jail.init.as_raw_nonzero().to_string();
-    // It has just ended, and the others with it.
-    let Ok(ours) = namespace(&init) else { return Ok(()) };
+    let ours = match namespace(&init) {
+        Ok(ours) => Some(ours),
+        // Without root we may not look at one that is not dumpable. Its descendants are the jail all the same.
+        Err(error) if error.kind() == std::io::ErrorKind::PermissionDenied => None,
+        // It has just ended, and the others with it.
+        Err(_) => return Ok(()),
+    };
     for entry in std::fs::read_dir("/proc")? {
         let name = entry?.file_name();
         let Some(text) = name.to_str() else { continue };
@@ -186,9 +191,32 @@ fn signal_all(jail: &Jail, number: i32) -> std::io::Result<()> {
         // The descriptor first, then the question: the answer is about the process that the descriptor holds, unless it has
         // ended, and then sending does nothing.
         let Ok(fd) = pidfd_open(pid, PidfdFlags::empty()) else { continue };
-        if text != init && namespace(text).is_ok_and(|found| found == ours) {
+        let inside = match &ours {
+            Some(ours) => namespace(text).is_ok_and(|found| found == *ours),
+            None => descends(text, &init),
+        };
+        if text != init && inside {
             send(&fd, number)?;
         }
     }
     Ok(())
+}
+
+/// Whether a process has `init` above it. Whoever loses its parent in the jail becomes a child of its pid 1, so none gets out.
+fn descends(pid: &str, init: &str) -> bool {
+    const DEEPEST: usize = 4096;
+    let mut pid = pid.to_owned();
+    for _ in 0..DEEPEST {
+        if pid == init {
+            return true;
+        }
+        let Ok(stat) = std::fs::read_to_string(format!("/proc/{pid}/stat")) else { return false };
+        // The second field is the name in brackets, which may have any character in it; the fourth is the parent.
+        let parent = stat.rsplit_once(") ").and_then(|(_, rest)| rest.split(' ').nth(1));
+        match parent {
+            Some(parent) if parent != "0" => pid = parent.to_owned(),
+            _ => return false,
+        }
+    }
+    false
 }

@@ -45,12 +45,11 @@ pub(super) fn resolve(spec: &Spec, facts: &Facts, report: &mut Report) -> Who {
         // Without root there is nobody else to be.
         None => report.keep(account(&facts.caller.to_string(), "user", facts)),
     };
-    if facts.caller != 0 {
-        report.note(format!("the caller is uid {}, who may look: only root can run it in this version", facts.caller));
-    }
     let account = account.unwrap_or(Account { uid: NOBODY, entry: None });
     let gid = match &spec.group {
         Some(written) => report.keep(group(written, "group", facts)),
+        // Without root there is no other group to have.
+        None if account.uid == facts.caller && facts.caller != 0 => Some(facts.caller_gid),
         None => Some(account.entry.map_or_else(|| lone_gid(&account, report), |user| user.gid)),
     };
     let gid = gid.unwrap_or(NOBODY);
@@ -68,15 +67,6 @@ pub(super) fn resolve(spec: &Spec, facts: &Facts, report: &mut Report) -> Who {
     };
     who.know(spec, account.entry, facts, report);
     who
-}
-
-/// Why the caller can't carry out any plan; whoever only looks at one needs nothing.
-#[must_use]
-pub fn privilege(facts: &Facts) -> Option<Problem> {
-    (facts.caller != 0).then(|| {
-        Problem::setup(format!("this version needs root to make a jail, and the caller is uid {}", facts.caller))
-            .help("run it as root")
-    })
 }
 
 impl Who {

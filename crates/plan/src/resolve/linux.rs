@@ -156,10 +156,14 @@ pub(super) fn check_proc(spec: &Spec, programs: &Programs, report: &mut Report) 
     }
 }
 
-pub(super) fn confine(hostname: Option<String>, network: Network) -> Planned {
+/// With `own`, the caller has no privilege, and needs a namespace of its own to have any inside.
+pub(super) fn confine(hostname: Option<String>, network: Network, own: bool) -> Planned {
     let mut namespaces = vec!["ipc", "mount", "pid", "uts"];
     if network == Network::None {
         namespaces.insert(2, "net");
+    }
+    if own {
+        namespaces.insert(namespaces.len() - 1, "user");
     }
     let namespaces = namespaces.into_iter().map(String::from).collect();
     let why = match network {

@@ -1,7 +1,5 @@
 //! What of identity is refused.
 
-use thinjail_plan::resolve::privilege;
-
 use super::*;
 
 #[test]
@@ -36,19 +34,6 @@ fn a_name_needs_an_entry_and_a_number_needs_none() {
 #[test]
 fn minus_one_is_no_id() {
     assert_eq!(World::linux().problem("user = \"4294967295\"").0, "user: there is no user \"4294967295\" on this host");
-}
-
-#[test]
-fn a_caller_who_is_not_root_may_look_and_is_told_to_be_root_to_run_it() {
-    let mut world = World::linux();
-    world.caller = 1000;
-    let plan = world.plan(WWW);
-    assert!(plan.notes.iter().any(|note| note.contains("only root can run it")), "{:?}", plan.notes);
-    let problem = privilege(&world.facts(&world::spec(WWW))).unwrap();
-    assert_eq!(problem.what, "this version needs root to make a jail, and the caller is uid 1000");
-    assert_eq!(problem.help.as_deref(), Some("run it as root"));
-    world.caller = 0;
-    assert_eq!(privilege(&world.facts(&world::spec(WWW))), None);
 }
 
 #[test]

@@ -12,6 +12,7 @@ mod pidfile;
 mod program;
 mod sources;
 mod targets;
+mod unprivileged;
 mod words;
 
 use thinjail_closure::tree::Kind;

@@ -267,7 +267,9 @@ impl World {
         let absent = || ProgramFact::NotFound { why: "no such file".into() };
         let user = |text: &String| self.users.iter().find(|u| u.name == *text || u.uid.to_string() == *text).cloned();
         let group = |text: &String| self.groups.iter().find(|g| g.name == *text || g.gid.to_string() == *text).cloned();
-        let users: BTreeMap<_, _> = wants.users.iter().map(|text| (text.clone(), user(text))).collect();
+        let caller = (self.caller != 0).then(|| self.caller.to_string());
+        let asked = wants.users.iter().cloned().chain(caller);
+        let users: BTreeMap<_, _> = asked.map(|text| (text.clone(), user(&text))).collect();
         let primary = users.values().flatten().map(|user| user.gid.to_string());
         let groups = wants.groups.iter().cloned().chain(primary).map(|text| (text.clone(), group(&text))).collect();
         let program = |name: &String| self.programs.get(name).cloned().unwrap_or_else(absent);
@@ -277,6 +279,8 @@ impl World {
         Facts {
             system: self.system.clone(),
             caller: self.caller,
+            caller_gid: self.caller,
+            caller_groups: Vec::new(),
             paths: paths.map(|path| (path.clone(), self.follow(path.as_str()))).collect(),
             programs,
             users,
