@@ -6,6 +6,8 @@ mod checks;
 mod code;
 #[path = "tidy/failing.rs"]
 mod failing;
+#[path = "tidy/keys.rs"]
+mod keys;
 #[path = "tidy/sources.rs"]
 mod sources;
 
@@ -58,6 +60,11 @@ fn every_file_says_its_job_first() {
 #[test]
 fn every_key_of_a_profile_is_in_the_man_page() {
     assert_none(&checks::keys(&Sources::read()));
+}
+
+#[test]
+fn every_key_of_a_profile_has_a_test_of_its_effect_and_of_its_error() {
+    assert_none(&keys::untested(&Sources::read()));
 }
 
 #[test]

@@ -207,16 +207,11 @@ pub(crate) fn first_line(sources: &Sources) -> Vec<String> {
 
 /// `.It Ic key`, for each field of Spec and Mount.
 pub(crate) fn keys(sources: &Sources) -> Vec<String> {
-    let (Some(spec), Some(page)) = (sources.get("crates/plan/src/spec.rs"), sources.get("man/thinjail.toml.5")) else {
-        return vec!["the spec or its man page is not where it was".into()];
+    let Some(page) = sources.get("man/thinjail.toml.5") else {
+        return vec!["the man page of profiles is not where it was".into()];
     };
     let described: Vec<&str> = page.lines().filter_map(|line| line.strip_prefix(".It Ic ")).collect();
-    let code = code(spec);
-    let fields = ["pub struct Spec {", "pub struct Mount {"].iter().flat_map(|start| {
-        let body = code.split_once(start).map_or("", |(_, body)| body.split('}').next().unwrap_or_default());
-        body.lines().filter_map(|line| line.trim().strip_prefix("pub ")?.split_once(':')).map(|(name, _)| name)
-    });
-    let keys: Vec<String> = fields.map(|field| field.replace('_', "-")).collect();
+    let keys = crate::keys::names(sources);
     if keys.is_empty() {
         return vec!["crates/plan/src/spec.rs: no fields found".into()];
     }

@@ -135,3 +135,26 @@ fn a_crate_without_the_lints_is_found() {
     assert_eq!(faults(checks::lints, "crates/plan/Cargo.toml", "[lints]\nworkspace = true\n"), 0);
     assert_eq!(faults(checks::lints, "crates/sys/Cargo.toml", "[lints]\nworkspace = true\n"), 3);
 }
+
+#[test]
+fn a_key_without_its_tests_is_found() {
+    let spec = "pub struct Spec {\n    pub run_dir: x,\n}\npub struct Mount {\n}";
+    let test = "#[test]\nfn works() {\n    run(\"run-dir\");\n}\nfn no_test() {\n    run_dir();\n}\n#[test]\nfn other() {\n    f();\n}\n";
+    let faults = |list: &str| {
+        let files = [("crates/plan/src/spec.rs", spec), ("tests/keys.txt", list), ("t.rs", test)];
+        crate::keys::untested(&Sources::of(&files)).len()
+    };
+    assert_eq!(faults("# comment\nrun-dir t.rs::works t.rs::works\n"), 0);
+    for list in [
+        "",
+        "run-dir t.rs::works\n",
+        "run-dir t.rs::works t.rs::nowhere\n",
+        "run-dir t.rs::works u.rs::works\n",
+        "run-dir t.rs::works t.rs::no_test\n",
+        "run-dir t.rs::works t.rs::other\n",
+        "run-dir t.rs::works t.rs::works\nrun-dir t.rs::works t.rs::works\n",
+    ] {
+        assert_ne!(faults(list), 0, "{list}");
+    }
+    assert_eq!(faults("run-dir t.rs::works t.rs::works\nother t.rs::works t.rs::works\n"), 2);
+}

@@ -1,0 +1,79 @@
+//! Keys of a profile that no other test is about: what each of them does, seen from inside.
+#![cfg(target_os = "linux")]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
+
+use std::fs;
+use std::os::unix::fs::MetadataExt;
+
+use thinjail_tests::host::{Snapshot, alone};
+use thinjail_tests::jail::thinjail;
+use thinjail_tests::temp::TempDir;
+use thinjail_tests::{need, skip};
+
+/// What a profile's program says.
+#[track_caller]
+fn said(dir: &TempDir, lines: &str) -> String {
+    let profile = dir.file("keys.toml", lines);
+    let finished = thinjail(["run", "--profile", profile.to_str().unwrap()]).run();
+    finished.expect_code(0).stdout.clone()
+}
+
+#[test]
+fn directories_of_its_own_are_made_and_written() {
+    need!(skip::namespaces());
+    let _alone = alone();
+    let name = format!("thinjail-keys-{}", std::process::id());
+    let kept = ["/var/lib", "/var/log", "/var/cache"].map(|base| format!("{base}/{name}"));
+    let before = Snapshot::take(&["/run".as_ref(), "/var/log".as_ref()]);
+    let dir = TempDir::new();
+    let lines = format!(
+        "user = \"nobody\"\nusers = [\"games\"]\nprograms = [\"stat\"]\nrun-dir = \"{name}\"\nstate-dir = \"{name}\"\n\
+         log-dir = \"{name}\"\ncache-dir = \"{name}\"\n\
+         command = ['/bin/sh', '-c', '''for d in /run /var/lib /var/log /var/cache; do \
+         stat -c \"%U %a\" $d/{name}; echo x >$d/{name}/x && unset x || echo \"$d is read-only\"; done; rm -f x; \
+         stat -c %n /run/{name}/x; : >/run/{name}/x; while IFS=: read -r n r; do echo $n; done </etc/passwd''']\n"
+    );
+    let lines = lines.replace("programs = [\"stat\"]", "programs = [\"stat\", \"rm\"]");
+    let text = said(&dir, &lines);
+    let expected = format!("nobody 755\nnobody 750\nnobody 750\nnobody 750\n/run/{name}/x\ngames\nnobody\n");
+    assert_eq!(text, expected);
+    for path in &kept {
+        assert_eq!(fs::read_to_string(format!("{path}/x")).unwrap(), "x\n");
+        fs::remove_dir_all(path).unwrap();
+    }
+    // It was left with a file in it, of which the supervisor has told.
+    fs::remove_dir_all(format!("/run/{name}")).unwrap();
+    before.assert_same_now(&["/run".as_ref(), "/var/log".as_ref()]);
+}
+
+#[test]
+fn words_of_a_mount_are_as_written() {
+    need!(skip::namespaces());
+    let dir = TempDir::new();
+    dir.dir("tools");
+    dir.program("tools/tool", "#!/bin/sh\necho executed\n");
+    let lines = format!(
+        "user = \"nobody\"\nprograms = [\"stat\"]\n\
+         command = ['/bin/sh', '-c', 'stat -c \"%u %g %a\" /new; /tools/tool; test -e /absent || echo absent; echo x >/new/x 2>/dev/null || echo denied']\n\
+         [[mount]]\nsource = \"{0}/new\"\ntarget = \"/new\"\nwrite = true\ncreate = true\nowner = \"games\"\ngroup = \"adm\"\nmode = \"0705\"\n\
+         [[mount]]\nsource = \"{0}/tools\"\ntarget = \"/tools\"\nwrite = true\nexec = true\n\
+         [[mount]]\nsource = \"{0}/not-there\"\ntarget = \"/absent\"\noptional = true\n",
+        dir.path().display()
+    );
+    assert_eq!(said(&dir, &lines), "5 4 705\nexecuted\nabsent\ndenied\n");
+    let meta = fs::metadata(dir.path().join("new")).unwrap();
+    assert_eq!((meta.uid(), meta.gid(), meta.mode() & 0o7777), (5, 4, 0o705));
+    // Without `exec` what may be written can't be executed.
+    let refused =
+        lines.replace("exec = true\n", "").replace("/tools/tool;", "/tools/tool 2>/dev/null || echo refused;");
+    assert_eq!(said(&dir, &refused), "5 4 705\nrefused\nabsent\ndenied\n");
+}
+
+#[test]
+fn a_table_of_one_system_holds_there_only() {
+    need!(skip::namespaces());
+    let dir = TempDir::new();
+    let lines = "user = \"nobody\"\ncommand = \"/bin/sh -c 'echo $WHERE $ALL'\"\nenv = { WHERE = \"anywhere\", ALL = \"all\" }\n\
+                 [linux]\nenv = { WHERE = \"linux\" }\n[freebsd]\nenv = { WHERE = \"freebsd\" }\ncommand = \"/nowhere\"\n";
+    assert_eq!(said(&dir, lines), "linux all\n");
+}
