@@ -31,12 +31,14 @@ use self::child::{Child, now};
 use self::message::{MARKS, Message, SIZE};
 use self::supervisor::{Jail, Signals, supervise};
 use self::tree::Tree;
-use crate::apply::{Applied, apply, teardown};
-use crate::os::StepError;
+use crate::apply::apply;
+use crate::journal::Journal;
 use crate::os::linux::{Host, HostDir};
+use crate::os::{End, StepError};
 use crate::pidfile::{self, Pidfile};
 use crate::run::{Observer, Outcome, RunError, Timings};
 use crate::supervise::machine::{self, Rules};
+use crate::teardown::teardown;
 
 /// See [`crate::run::run`].
 pub(crate) fn run(plan: &Plan, observer: &mut dyn Observer) -> Result<Outcome, RunError> {
@@ -49,11 +51,13 @@ pub(crate) fn run(plan: &Plan, observer: &mut dyn Observer) -> Result<Outcome, R
         unprivileged::enter(&plan.exec.ids)?;
     }
     let mut os = Host;
-    let mut left = |error: &StepError| observer.left(&describe(error));
-    let applied = apply(&mut os, &plan.host, &mut left).map_err(step_failed)?;
-    let result = run_claimed(plan, &applied, &signals, observer);
-    let failed = result.is_err();
-    teardown(&mut os, applied, failed, &mut |error| observer.left(&describe(error)));
+    let mut journal = Journal::unwritten();
+    let mut left = |error: &StepError| observer.left(&error.describe());
+    let made = apply(&mut os, &plan.host, &mut journal, &mut left).map_err(step_failed)?;
+    let result = run_claimed(plan, &made, &signals, observer);
+    drop(made);
+    let end = if result.is_err() { End::Failed } else { End::Stopped };
+    teardown(&mut os, &mut journal, end, &mut |error| observer.left(&error.describe()));
     result
 }
 
@@ -95,14 +99,6 @@ fn check(plan: &Plan) -> Result<(), RunError> {
     }
 }
 
-/// With its cause, on one line.
-fn describe(error: &StepError) -> String {
-    match std::error::Error::source(error) {
-        Some(cause) => format!("{error}: {cause}"),
-        None => error.to_string(),
-    }
-}
-
 fn step_failed(error: StepError) -> RunError {
     match error {
         StepError::MakeHostDir { ref path, cause } => RunError::setup(format!("make the directory {path}"), cause),
@@ -113,12 +109,12 @@ fn step_failed(error: StepError) -> RunError {
 /// With the host's steps done, which may have made the pidfile's directory.
 fn run_claimed(
     plan: &Plan,
-    applied: &Applied<HostDir>,
+    made: &[HostDir],
     signals: &Signals,
     observer: &mut dyn Observer,
 ) -> Result<Outcome, RunError> {
     let mut pidfile = plan.pidfile.as_ref().map(Pidfile::claim).transpose()?;
-    let result = run_applied(plan, applied, pidfile.as_mut(), signals, observer);
+    let result = run_applied(plan, made, pidfile.as_mut(), signals, observer);
     if let Some(Err(error)) = pidfile.map(Pidfile::remove) {
         observer.left(&format!("remove the pidfile: {error}"));
     }
@@ -128,14 +124,13 @@ fn run_claimed(
 /// Builds the tree, starts, supervises.
 fn run_applied(
     plan: &Plan,
-    applied: &Applied<HostDir>,
+    made: &[HostDir],
     pidfile: Option<&mut Pidfile>,
     signals: &Signals,
     observer: &mut dyn Observer,
 ) -> Result<Outcome, RunError> {
     let mut clock = Clock::start();
-    let made: Vec<&HostDir> = applied.iter().collect();
-    let tree = tree::build(&plan.inside, &made)?;
+    let tree = tree::build(&plan.inside, made)?;
     let child = Child::prepare(plan, &tree)?;
     clock.phase("tree");
     let jail = start(plan, tree, &child, &mut clock)?;

@@ -13,7 +13,7 @@ use crate::os::linux::{HostDir, NO_LINKS};
 use crate::run::RunError;
 
 /// Opens what the plan means by `source`, and nothing else that may have come to stand at its path.
-pub(super) fn open(source: &Source, made: &[&HostDir]) -> Result<OwnedFd, RunError> {
+pub(super) fn open(source: &Source, made: &[HostDir]) -> Result<OwnedFd, RunError> {
     let path = &source.path;
     let failed = |cause: Errno| {
         let error = RunError::setup(format!("open {path} without following links"), cause.into());
@@ -68,7 +68,7 @@ pub(super) fn setting(errno: Errno) -> Option<String> {
 }
 
 /// A detached mount of `source` with `access`, which nobody can see yet. Its attributes hold before it is ever attached.
-pub(super) fn clone(source: &Source, access: Access, made: &[&HostDir]) -> Result<OwnedFd, RunError> {
+pub(super) fn clone(source: &Source, access: Access, made: &[HostDir]) -> Result<OwnedFd, RunError> {
     let fd = open(source, made)?;
     // Always recursive: in a user namespace a non-recursive clone of a directory with mounts below is refused, and as root
     // it would show what those mounts cover.

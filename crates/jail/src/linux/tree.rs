@@ -90,7 +90,7 @@ struct Builder<'a> {
     late: Vec<Late>,
     /// Whether this kernel attaches mounts to a detached tree; found out by the first one.
     attaches: Option<bool>,
-    made: &'a [&'a HostDir],
+    made: &'a [HostDir],
     /// /dev, once everything in it is made and it is read-only.
     ready: Option<RootPath>,
     /// The directory that was last made something in. Steps come sorted by path, so the next one often goes there too.
@@ -107,7 +107,7 @@ enum Owner {
 }
 
 /// Does every step that is done inside.
-pub(super) fn build(steps: &[Planned], made: &[&HostDir]) -> Result<Tree, RunError> {
+pub(super) fn build(steps: &[Planned], made: &[HostDir]) -> Result<Tree, RunError> {
     let confine = steps.iter().find_map(|planned| match &planned.step {
         Step::Confine(confine) => Some(confine),
         _ => None,

@@ -1,0 +1,130 @@
+//! What was done on the host, and how each thing is taken back: written before and after each step, so that whoever comes
+//! later can take it down wherever its writer was stopped.
+
+pub(crate) mod line;
+pub(crate) mod read;
+pub(crate) mod undo;
+
+use std::io;
+
+use crate::look::Moment;
+use line::{Begin, Line, Running};
+use read::Read;
+use undo::Undo;
+
+/// Where the lines go.
+pub(crate) trait Paper: std::fmt::Debug {
+    /// Adds a line, whole or not at all.
+    fn add(&mut self, line: &[u8]) -> io::Result<()>;
+
+    /// Nothing is left to take back: away with it.
+    fn burn(self: Box<Self>) -> io::Result<()>;
+}
+
+/// A line could not be written.
+#[derive(Debug, thiserror::Error)]
+#[error("write in the journal what is about to be done")]
+pub(crate) struct Unwritten(#[source] io::Error);
+
+impl Unwritten {
+    /// What the system said.
+    pub(crate) fn into_cause(self) -> io::Error {
+        self.0
+    }
+}
+
+/// A step that is on its way, or was done.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Entry {
+    /// When its line was written.
+    pub(crate) time: Moment,
+    /// How it is taken back, as far as that is known.
+    pub(crate) undo: Undo,
+    /// Whether it is still to be taken back.
+    pub(crate) open: bool,
+}
+
+/// The number of a step in the journal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Number(usize);
+
+/// A journal that is being written. What is not on paper is held all the same: a jail that puts nothing on the host needs none.
+#[derive(Debug)]
+pub(crate) struct Journal {
+    paper: Option<Box<dyn Paper>>,
+    entries: Vec<Entry>,
+}
+
+impl Journal {
+    /// One that nobody will read.
+    pub(crate) fn unwritten() -> Self {
+        Self { paper: None, entries: Vec::new() }
+    }
+
+    /// One that goes on where another supervisor ended.
+    pub(crate) fn on(paper: Box<dyn Paper>, read: Read) -> Self {
+        Self { paper: Some(paper), entries: read.entries }
+    }
+
+    /// Whether what is done will be known after us.
+    pub(crate) fn is_written(&self) -> bool {
+        self.paper.is_some()
+    }
+
+    /// A supervisor takes over.
+    pub(crate) fn begin(&mut self, begin: Begin) -> Result<(), Unwritten> {
+        self.write(&Line::Begin(begin))
+    }
+
+    /// A step is about to be done; if this fails it must not be.
+    pub(crate) fn will(&mut self, undo: Undo) -> Result<Number, Unwritten> {
+        let (n, time) = (self.entries.len(), Moment::now());
+        self.write(&Line::Will { n, time, undo: undo.clone() })?;
+        self.entries.push(Entry { time, undo, open: true });
+        Ok(Number(n))
+    }
+
+    /// It was done, and this takes it back. If it can't be written it is known for as long as we live, and the step has to be
+    /// taken back now.
+    pub(crate) fn did(&mut self, number: Number, undo: Undo) -> Result<(), Unwritten> {
+        if let Some(entry) = self.entries.get_mut(number.0) {
+            entry.undo = undo.clone();
+        }
+        self.write(&Line::Did { n: number.0, undo })
+    }
+
+    /// The program runs.
+    pub(crate) fn running(&mut self, running: Running) -> Result<(), Unwritten> {
+        self.write(&Line::Running(running))
+    }
+
+    /// It was taken back, or there was nothing to take back. That this could not be written does no harm: what is not there any
+    /// more is not taken back twice.
+    pub(crate) fn undone(&mut self, number: Number) {
+        if let Some(entry) = self.entries.get_mut(number.0) {
+            entry.open = false;
+        }
+        let _ = self.write(&Line::Undone { n: number.0 });
+    }
+
+    /// What is still to be taken back, last first.
+    pub(crate) fn open(&self) -> Vec<(Number, Entry)> {
+        let open = self.entries.iter().enumerate().filter(|(_, entry)| entry.open);
+        open.rev().map(|(n, entry)| (Number(n), entry.clone())).collect()
+    }
+
+    /// The end: with nothing left to take back the journal goes as well. Otherwise it stays for the next start, stop or clean.
+    pub(crate) fn close(self) -> io::Result<()> {
+        match self.paper {
+            Some(paper) if self.entries.iter().all(|entry| !entry.open) => paper.burn(),
+            _ => Ok(()),
+        }
+    }
+
+    fn write(&mut self, line: &Line) -> Result<(), Unwritten> {
+        let Some(paper) = &mut self.paper else { return Ok(()) };
+        let mut text = serde_json::to_vec(line).map_err(|error| Unwritten(error.into()))?;
+        text.push(b'\n');
+        paper.add(&text).map_err(Unwritten)
+    }
+}
