@@ -1,19 +1,21 @@
 //! The command line: what was typed, and nothing decided yet but which part of it is whose.
 
+mod ldd;
 mod mount;
 mod subject;
 mod wanted;
 
 use std::ffi::OsString;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::error::ErrorKind;
-use clap::{Args as _, Command, FromArgMatches as _, Parser, Subcommand, ValueEnum};
+use clap::{Command, Parser, Subcommand, ValueEnum};
 use thinjail_plan::facts::SystemKind;
 use thinjail_plan::spec::flag_hint;
 
 use crate::exit_code::TABLE;
 use crate::report::Failure;
+pub(crate) use ldd::Ldd;
 pub(crate) use subject::Subject;
 pub(crate) use wanted::{Wanted, program};
 
@@ -35,6 +37,7 @@ const TEMPLATE: &str = "\
   thinjail plan nginx                    what would be done; nothing is done
   thinjail explain nginx /etc/passwd     why a file is inside
   thinjail check nginx                   all that would fail, without starting
+  thinjail ldd /usr/sbin/nginx           its libraries, and why; nothing is run
 
 Usage: thinjail VERB [FLAGS] ...
 
@@ -51,6 +54,8 @@ pub(crate) enum Verb {
     Explain(Explain),
     /// Prints everything that would fail
     Check(Ask),
+    /// Prints the files that programs need to start, and executes none
+    Ldd(Ldd),
     /// Prints what of the host the plan depends on, as JSON
     Facts(Ask),
 }
@@ -217,7 +222,12 @@ impl Args {
             parse_once(&[std::slice::from_ref(thinjail), verb, &["--help".into()]].concat())?;
         }
         let args = parse_once(argv)?;
-        let (words, file) = (args.words(), args.profile().file.as_deref());
+        if let Verb::Ldd(ldd) = &args.verb {
+            // Neither a profile nor a command line: flags and programs stand in any order.
+            let subject = Subject::Program(ldd.programs.clone());
+            return Ok((args, subject));
+        }
+        let (words, file) = (args.words(), args.profile());
         if let Verb::Explain(_) = args.verb {
             // Its words are counted, not cut off; a `--` may stand anywhere before them.
             let escaped = argv.iter().any(|word| word == "--");
@@ -243,16 +253,19 @@ impl Args {
             Verb::Plan(plan) => &plan.about.words,
             Verb::Explain(explain) => &explain.words,
             Verb::Check(ask) | Verb::Facts(ask) => &ask.about.words,
+            Verb::Ldd(ldd) => &ldd.programs,
         }
     }
 
-    fn profile(&self) -> &ProfileFlags {
-        match &self.verb {
+    fn profile(&self) -> Option<&Path> {
+        let flags = match &self.verb {
             Verb::Run(run) => &run.about.profile,
             Verb::Plan(plan) => &plan.about.profile,
             Verb::Explain(explain) => &explain.profile,
             Verb::Check(ask) | Verb::Facts(ask) => &ask.about.profile,
-        }
+            Verb::Ldd(_) => return None,
+        };
+        flags.file.as_deref()
     }
 }
 
@@ -264,8 +277,11 @@ impl Explain {
 }
 
 fn parse_once(argv: &[OsString]) -> Result<Args, Stop> {
-    if let Some(run) = run_alone(argv) {
+    if let Some(run) = alone("run", argv) {
         return Ok(Args { verb: Verb::Run(run) });
+    }
+    if let Some(ldd) = alone("ldd", argv) {
+        return Ok(Args { verb: Verb::Ldd(ldd) });
     }
     Args::try_parse_from(argv).map_err(|error| {
         let text = error.render().to_string();
@@ -277,12 +293,12 @@ fn parse_once(argv: &[OsString]) -> Result<Args, Stop> {
     })
 }
 
-/// `run` without the other verbs: half the time, of which `run` has none to lose. What does not parse is parsed again as a
+/// A verb without the others: half the time, of which these have none to lose. What does not parse is parsed again as a
 /// whole, which words the message.
-fn run_alone(argv: &[OsString]) -> Option<Run> {
-    let (_, words) = argv.split_first().filter(|(_, words)| words.first().is_some_and(|verb| verb == "run"))?;
-    let matches = Run::augment_args(Command::new("run")).try_get_matches_from(words).ok()?;
-    Run::from_arg_matches(&matches).ok()
+fn alone<V: clap::Args>(verb: &'static str, argv: &[OsString]) -> Option<V> {
+    let (_, words) = argv.split_first().filter(|(_, words)| words.first().is_some_and(|word| word == verb))?;
+    let matches = V::augment_args(Command::new(verb)).try_get_matches_from(words).ok()?;
+    V::from_arg_matches(&matches).ok()
 }
 
 /// clap's message is its first paragraph, then come tips, one or more, and the usage.
@@ -312,6 +328,6 @@ fn verb_help(typed: &str) -> String {
         "start" | "stop" | "restart" | "reload" | "status" => {
             "`thinjail run NAME` stays in the foreground; the init system that calls it starts and stops it".into()
         }
-        _ => format!("the verbs are run, plan, explain, check and facts: `thinjail run {typed}`?"),
+        _ => format!("the verbs are run, plan, explain, check, ldd and facts: `thinjail run {typed}`?"),
     }
 }

@@ -3,6 +3,7 @@
 mod check;
 mod explain;
 mod facts;
+mod ldd;
 mod plan;
 mod run;
 
@@ -28,6 +29,7 @@ pub(crate) fn execute(args: Args, subject: &Subject, clock: Clock) -> Result<Exi
         Verb::Plan(plan) => plan::execute(plan, subject),
         Verb::Explain(explain) => explain::execute(explain, subject),
         Verb::Check(ask) => check::execute(ask, subject),
+        Verb::Ldd(ldd) => ldd::execute(&ldd),
         Verb::Facts(ask) => facts::execute(ask, subject),
     }
 }

@@ -181,12 +181,13 @@ impl<'t> Finder<'t> {
     }
 
     /// The interpreter for a file that names none, as a library: the first of the usual ones of its machine and system that
-    /// is in the tree. None for a file that needs none, names one, or can't be read.
+    /// is in the tree, or else the likeliest. None for a file that needs none, names one, or can't be read.
     pub fn usual_interpreter(&mut self, path: &Path) -> Option<PathBuf> {
         let resolved = self.resolver.resolve(path).ok().filter(|found| found.meta.kind == Kind::File)?;
         let object = self.object(&resolved).ok().filter(|object| object.interpreter.is_none())?;
-        let usual = search::usual_interpreters(&object).into_iter().map(PathBuf::from);
-        usual.into_iter().find(|path| self.resolver.resolve(path).is_ok_and(|found| found.meta.kind == Kind::File))
+        let usual: Vec<_> = search::usual_interpreters(&object).into_iter().map(PathBuf::from).collect();
+        let there = |path: &&PathBuf| self.resolver.resolve(path).is_ok_and(|found| found.meta.kind == Kind::File);
+        usual.iter().find(there).or(usual.first()).cloned()
     }
 
     fn asked_for(&mut self, request: &Request) -> Result<Next, FindError> {

@@ -83,7 +83,7 @@ pub(crate) fn usual_interpreters(object: &Object) -> Vec<String> {
         (elf::EM_PPC64, true) if big_endian => ("/lib64/ld64.so.1", "powerpc64"),
         (elf::EM_PPC64, true) => ("/lib64/ld64.so.2", "powerpc64le"),
         (elf::EM_S390, true) => ("/lib/ld64.so.1", "s390x"),
-        _ => return Vec::new(),
+        _ => return vec!["/lib/ld.so.1".into()],
     };
     let musl = format!("/lib/ld-musl-{musl}.so.1");
     // With musl libc has no version in its name, and is the interpreter itself.

@@ -35,6 +35,7 @@ use crate::wishes::wishes;
 use inside::{Entry, Inside, Node, Origin};
 use problem::Report;
 pub use problem::{Class, Problem};
+pub use programs::missing_file;
 pub use unprivileged::privilege;
 
 /// The plan, or everything that would fail, the most telling first. Never an empty list.

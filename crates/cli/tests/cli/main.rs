@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod flags;
+mod ldd;
 mod profiles;
 mod programs;
 mod run_thinjail;

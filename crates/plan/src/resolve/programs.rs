@@ -93,7 +93,9 @@ fn no_closure(written: &str, fact: Option<&ProgramFact>) -> Problem {
     }
 }
 
-fn missing_file(program: &str, missing: &Missing) -> Problem {
+/// What to say of a file that is missing from the closure of `program`.
+#[must_use]
+pub fn missing_file(program: &str, missing: &Missing) -> Problem {
     let needed_by = missing.needed_by.display();
     let mut what = match missing.role {
         Role::Library => format!("library {} is missing, needed by {needed_by}", missing.name),
