@@ -136,10 +136,25 @@ pub struct Closure {
     /// How the loader wants the entries of /etc/ld.so.cache to be marked, if it reads one.
     #[serde(default)]
     pub cache: Option<CacheMark>,
+    /// What FreeBSD's loader took for something else because of libmap.conf(5); for
+    /// [`hints::libmap::write`](crate::hints::libmap::write).
+    #[serde(default)]
+    pub maps: Vec<Map>,
     /// What it asks for of the usual files of /etc; none where that can't be known: of a static program, or one of another
     /// libc than glibc.
     #[serde(default)]
     pub uses: Option<Box<Uses>>,
+}
+
+/// A line of libmap.conf(5) that had an effect.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Map {
+    /// The path of the object that asked.
+    pub by: String,
+    /// What it asked for: a name, or a directory of its search path.
+    pub from: String,
+    /// What that stands for.
+    pub to: String,
 }
 
 /// What [`hints::ld_so_cache::write`](crate::hints::ld_so_cache::write) has to know of the program's machine.

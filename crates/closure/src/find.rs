@@ -11,6 +11,7 @@ use std::rc::Rc;
 use crate::closure::{Closure, How, Member, Missing, Refused, Role};
 use crate::elf::{ElfError, Object};
 use crate::hints::ld_so_cache::{self, Cache};
+use crate::hints::libmap::LibMap;
 use crate::script::{self, EnvCall};
 use crate::search::{self, glibc::BuiltIn};
 use crate::tree::{FileId, Kind, ReadAt, ResolveError, Resolved, Resolver, Tree};
@@ -49,7 +50,11 @@ pub struct Finder<'t> {
     /// The files behind the first objects, held open because some are read twice.
     files: RefCell<Vec<(FileId, Rc<dyn ReadAt>)>>,
     caches: HashMap<bool, Rc<Cache>>,
+    /// By the path of the file.
+    pub(crate) libmaps: HashMap<&'static str, LibMap>,
     pub(crate) built_in: HashMap<FileId, Rc<BuiltIn>>,
+    /// The search paths compiled into interpreters that hold them as one string.
+    pub(crate) compiled: HashMap<FileId, Option<Rc<str>>>,
     pub(crate) existing: HashMap<(PathBuf, bool), Rc<[PathBuf]>>,
 }
 
@@ -100,7 +105,9 @@ impl<'t> Finder<'t> {
             objects,
             files: RefCell::default(),
             caches: HashMap::new(),
+            libmaps: HashMap::new(),
             built_in: HashMap::new(),
+            compiled: HashMap::new(),
             existing: HashMap::new(),
         }
     }

@@ -2,4 +2,5 @@
 
 pub mod ld_elf_hints;
 pub mod ld_so_cache;
+pub mod libmap;
 pub mod musl_path;

@@ -11,7 +11,7 @@ use crate::closure::{How, Loader, Refused};
 use crate::elf::{ElfError, Object};
 use crate::machine::Machine;
 use crate::tree::{Kind, ReadAt, Resolved};
-use crate::walk::{MAIN, Walk};
+use crate::walk::{INTERPRETER, MAIN, Walk};
 
 /// A search path, split and expanded.
 pub(crate) type Directories = Rc<[Directory]>;
@@ -90,6 +90,13 @@ pub(crate) fn usual_interpreters(object: &Object) -> Vec<String> {
     if needs("libc.so") { vec![musl, glibc.into()] } else { vec![glibc.into(), musl] }
 }
 
+/// Reads what holds for the whole walk.
+pub(crate) fn prepare(walk: &mut Walk<'_, '_>) {
+    if walk.loader == Loader::FreeBsd {
+        freebsd::prepare(walk);
+    }
+}
+
 /// The names of the objects that come before all libraries.
 pub(crate) fn preloads(walk: &mut Walk<'_, '_>) -> Vec<String> {
     match walk.loader {
@@ -103,9 +110,8 @@ pub(crate) fn preloads(walk: &mut Walk<'_, '_>) -> Vec<String> {
 pub(crate) fn expand(walk: &mut Walk<'_, '_>, name: &str, by: usize) -> Option<String> {
     match walk.loader {
         Loader::Glibc => glibc::expand(walk, name, by).map(|expanded| expanded.text),
-        // It takes a needed name to the letter.
-        Loader::Musl => Some(name.into()),
-        Loader::FreeBsd => freebsd::expand(walk, name, by),
+        // They take a needed name to the letter; rtld replaces tokens only when it goes to look for the file.
+        Loader::Musl | Loader::FreeBsd => Some(name.into()),
     }
 }
 
@@ -127,6 +133,8 @@ pub(crate) struct Search {
     stopped: bool,
     /// The loader gives up at any file that it can't use.
     strict: bool,
+    /// Of what is in a directory only files that are set-user-ID count.
+    only_setuid: bool,
 }
 
 impl Search {
@@ -147,7 +155,11 @@ impl Search {
                 return None;
             }
             for existing in &*directory.existing {
-                if let Some(Found::At { path, resolved, object, .. }) = self.file(walk, existing.join(name), how) {
+                let path = existing.join(name);
+                if self.only_setuid && !is_setuid(walk, &path) {
+                    continue;
+                }
+                if let Some(Found::At { path, resolved, object, .. }) = self.file(walk, path, how) {
                     return Some(Found::At { path, resolved, object, how, main_origin: directory.main_origin });
                 }
             }
@@ -192,11 +204,26 @@ impl Search {
     }
 }
 
+fn is_setuid(walk: &mut Walk<'_, '_>, path: &Path) -> bool {
+    walk.finder.resolver.resolve(path).is_ok_and(|found| found.meta.mode & 0o4000 != 0)
+}
+
 /// A larger interpreter is not searched; they have 0.2 to 0.8 MB.
 const INTERPRETER_MAX: u64 = 8 << 20;
 
-/// The search path that is compiled into an interpreter as one string, as `/lib:/usr/lib`.
-fn compiled_path(interpreter: &dyn ReadAt) -> Option<String> {
+/// The search path that is compiled into the interpreter as one string, as `/lib:/usr/lib`.
+fn compiled_path(walk: &mut Walk<'_, '_>) -> Option<Rc<str>> {
+    let interpreter = walk.loaded.get(INTERPRETER)?.resolved.clone();
+    let finder = &mut *walk.finder;
+    if let Some(known) = finder.compiled.get(&interpreter.meta.id) {
+        return known.clone();
+    }
+    let path = finder.open(&interpreter).ok().and_then(|file| one_string(&*file));
+    finder.compiled.insert(interpreter.meta.id, path.clone());
+    path
+}
+
+fn one_string(interpreter: &dyn ReadAt) -> Option<Rc<str>> {
     let bytes = whole(interpreter)?;
     let strings = memchr::memmem::find_iter(&bytes, b"\0/lib").filter_map(|at| {
         let text = bytes.get(at + 1..)?.split(|&byte| byte == 0).next()?;

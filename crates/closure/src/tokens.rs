@@ -42,6 +42,16 @@ pub fn expand(text: &str, tokens: &[Token<'_>]) -> Option<Expanded> {
     Some(out)
 }
 
+/// Whether `$ORIGIN`, if it is in `text`, is there once, at the beginning, with nothing or a `/` behind it. That is all that
+/// glibc takes from a program with more rights than its caller.
+#[must_use]
+pub fn origin_stands_first(text: &str) -> bool {
+    text.match_indices('$').all(|(at, _)| match text.get(at..).and_then(|rest| Some((rest, length(rest, "ORIGIN")?))) {
+        Some((rest, length)) => at == 0 && matches!(rest.as_bytes().get(length), None | Some(b'/')),
+        None => true,
+    })
+}
+
 /// How many bytes the token `name` takes at the beginning of `text`, which begins with `$`, if it is there. A longer
 /// identifier is another one: `$ORIGINAL` is no token.
 fn length(text: &str, name: &str) -> Option<usize> {
@@ -79,6 +89,16 @@ mod tests {
             assert_eq!(text(same).as_deref(), Some(same));
         }
         assert_eq!(text("$$ORIGIN").as_deref(), Some("$/opt/x"));
+    }
+
+    #[test]
+    fn an_origin_that_stands_first_stands_alone_or_before_a_slash() {
+        for first in ["$ORIGIN", "${ORIGIN}/../$LIB", "/lib/$LIB", "$ORIGINAL", ""] {
+            assert!(origin_stands_first(first), "{first}");
+        }
+        for other in ["/x/$ORIGIN", "$ORIGIN.d", "${ORIGIN}x", "$ORIGIN/$ORIGIN", "$LIB$ORIGIN"] {
+            assert!(!origin_stands_first(other), "{other}");
+        }
     }
 
     #[test]

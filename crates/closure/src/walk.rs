@@ -9,7 +9,7 @@ use std::rc::Rc;
 use crate::closure::{CacheMark, Closure, How, Loader, Member, Missing, Refused, Request, Role};
 use crate::elf::{NeedKind, Object};
 use crate::find::Finder;
-use crate::hints::ld_so_cache;
+use crate::hints::{ld_so_cache, libmap::LibMap};
 use crate::search::{self, Directories, Found};
 use crate::tree::{FileId, Resolved};
 use crate::uses::Uses;
@@ -40,13 +40,19 @@ pub(crate) struct Loaded {
 pub(crate) struct Walk<'a, 't> {
     pub(crate) finder: &'a mut Finder<'t>,
     pub(crate) request: &'a Request,
-    out: &'a mut Closure,
+    pub(crate) out: &'a mut Closure,
+    /// FreeBSD's libmap.conf, which changes while it is used.
+    pub(crate) libmap: LibMap,
     /// Whose rules hold.
     pub(crate) loader: Loader,
+    /// What is asked for is preloaded.
+    pub(crate) preloading: bool,
     /// In the order of loading, the program first.
     pub(crate) loaded: Vec<Loaded>,
     /// `LD_LIBRARY_PATH`, split when first needed.
     pub(crate) library_path: Option<Directories>,
+    /// The directories of the system, by what says so; and of these some are left out for some objects.
+    pub(crate) known: HashMap<(How, bool), Directories>,
     by_name: HashMap<String, usize>,
     by_id: HashMap<FileId, usize>,
     /// The keys of `by_name`, in the order in which they came.
@@ -83,9 +89,12 @@ impl<'a, 't> Walk<'a, 't> {
             finder,
             request,
             out,
+            libmap: LibMap::default(),
             loader: Loader::Glibc,
+            preloading: false,
             loaded: Vec::new(),
             library_path: None,
+            known: HashMap::new(),
             by_name: HashMap::new(),
             by_id: HashMap::new(),
             named: Vec::new(),
@@ -110,12 +119,14 @@ impl<'a, 't> Walk<'a, 't> {
     /// All that happens before `main`, and what libc may do by itself.
     fn start(&mut self) -> Option<Uses> {
         self.out.loader = Some(self.loader);
+        search::prepare(self);
         let program = &self.loaded[MAIN].object;
         self.out.cache = (self.loader == Loader::Glibc).then(|| CacheMark {
             flags: ld_so_cache::flags(program.machine, program.flags),
             big_endian: program.machine.big_endian,
         });
         self.queue.push(MAIN);
+        self.preloading = true;
         for name in search::preloads(self) {
             // Only glibc goes on without one.
             let ask = Ask { by: MAIN, how: Some(How::Preload), optional: self.loader == Loader::Glibc };
@@ -123,6 +134,7 @@ impl<'a, 't> Walk<'a, 't> {
                 self.enqueue(at);
             }
         }
+        self.preloading = false;
         let done = self.run_queue(0);
         if self.loader == Loader::Glibc && self.request.implied { self.implied(done) } else { None }
     }

@@ -12,6 +12,7 @@ mod identity;
 mod inside;
 mod ld_elf_hints;
 mod ld_so_cache;
+mod libmap;
 pub(crate) mod limits;
 mod links;
 mod linux;
@@ -81,6 +82,7 @@ pub fn resolve(name: &str, spec: &Spec, facts: &Facts) -> Result<Plan, Vec<Probl
     etc::resolve(spec, facts, &who, network, &programs, &mut inside, &mut report);
     report.keep(programs.cache.put(&mut inside));
     report.keep(programs.hints.put(&mut inside));
+    report.keep(programs.libmap.put(&mut inside));
     report.keep(root(&mut inside, kind));
 
     let mut steps = inside.finish(facts, &mut report);

@@ -3,7 +3,7 @@
 
 mod world;
 
-use thinjail_closure::closure::{How, Use, Uses};
+use thinjail_closure::closure::{How, Map, Use, Uses};
 use thinjail_closure::hints::ld_so_cache::Cache;
 use thinjail_closure::tree::Kind;
 use thinjail_plan::explain::explain;
@@ -123,6 +123,22 @@ mod closures {
         assert!(at(&plan, "file", "/usr/local/lib/liba.so.1").contains("0555 0:0, copy"));
         assert!(at(&plan, "file", "/var/run/ld-elf.so.hints").contains("143 bytes"));
         assert!(plan.inside.len() == 1 && plan.host.len() > 1, "the mounts are the host's");
+    }
+
+    #[test]
+    fn are_mapped_on_freebsd_as_outside() {
+        let mut world = World::freebsd(1_302_001);
+        world.program("/usr/local/sbin/app", &[("liba.so.1", "/usr/local/lib/libb.so.1")]);
+        let map = Map { by: "/usr/local/sbin/app".into(), from: "liba.so.1".into(), to: "libb.so.1".into() };
+        world.closure("/usr/local/sbin/app").maps.push(map);
+        let plan = world.plan("user = \"www\"\ncommand = \"/usr/local/sbin/app\"");
+        let bytes = plan.host.iter().find_map(|planned| match &planned.step {
+            Step::PutFile { at, content: Content::Bytes(bytes), .. } if at.as_str().ends_with("/etc/libmap.conf") => {
+                Some(bytes.clone())
+            }
+            _ => None,
+        });
+        assert_eq!(bytes.unwrap(), b"[/usr/local/sbin/app]\nliba.so.1 libb.so.1\n");
     }
 }
 

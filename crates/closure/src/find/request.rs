@@ -42,6 +42,10 @@ pub struct Request {
     /// Whether what no file names is looked for too: what libc loads by itself, and what the program uses. Most of the time
     /// goes into that, since it takes the symbols of all libraries.
     pub implied: bool,
+    /// Whether it starts with more rights than its caller has, as getauxval(3) says by `AT_SECURE`: set-user-ID, set-group-ID,
+    /// with capabilities of the file. A loader then passes over most of the environment. It is not so in a jail, and
+    /// nowhere where no_new_privs is set.
+    pub secure: bool,
     /// What it loads when it runs and no file says: a plug-in, or a directory in which all plug-ins and programs count. Each
     /// object is loaded as if by dlopen(3) and forgotten before the next one, since nothing says which of them meet in one
     /// process. What they lack is no reason for the program not to start: [`Closure::wanting`].
@@ -60,6 +64,7 @@ impl Request {
             cwd: "/".into(),
             interpreter: None,
             implied: true,
+            secure: false,
             loads: Vec::new(),
         }
     }

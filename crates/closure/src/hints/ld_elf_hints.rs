@@ -7,8 +7,8 @@
 pub const PATH: &str = "/var/run/ld-elf.so.hints";
 /// The same for 32-bit programs on a 64-bit system.
 pub const PATH_32: &str = "/var/run/ld-elf32.so.hints";
-/// rtld refuses a larger list.
-pub const MAX: u64 = 16 << 10;
+/// A larger file is not read; rtld before 11 stopped at 16 KiB.
+pub const MAX: u64 = 1 << 20;
 
 const MAGIC: u32 = 0x746e_6845;
 const HEADER: usize = 128;
@@ -26,8 +26,8 @@ pub fn directories(file: &[u8]) -> Option<&str> {
     let word = |at| word(at).map(|bytes| number(bytes) as usize);
     let (version, strings, list, len) = (word(1)?, word(2)?, word(4)?, word(5)?);
     let start = strings.checked_add(list)?;
-    let list = file.get(start..start.checked_add(len)?).filter(|_| version == 1)?;
-    std::str::from_utf8(list).ok()
+    let (end, list) = file.get(start..start.checked_add(len)?.checked_add(1)?)?.split_last()?;
+    std::str::from_utf8(list).ok().filter(|_| version == 1 && *end == 0)
 }
 
 /// A file that leads rtld to the directories.
@@ -71,7 +71,7 @@ mod tests {
     #[test]
     fn a_damaged_file_names_nothing() {
         let good = write(&["/lib"], false);
-        for len in 0..good.len() - 1 {
+        for len in 0..good.len() {
             assert_eq!(directories(&good[..len]), None, "{len} bytes");
         }
         for word in [0, 1, 2, 4, 5] {

@@ -4,10 +4,32 @@ use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
 use super::{Directories, Directory, Found, Search};
-use crate::closure::How;
-use crate::hints::ld_elf_hints;
+use crate::closure::{How, Map};
+use crate::hints::{ld_elf_hints, libmap};
 use crate::tokens::{self, Token};
 use crate::walk::{INTERPRETER, MAIN, Walk};
+
+mod maps;
+
+/// Reads libmap.conf and `LD_LIBMAP`.
+pub(super) fn prepare(walk: &mut Walk<'_, '_>) {
+    if variable(walk, "LIBMAP_DISABLE").is_some() {
+        return;
+    }
+    let place = if compat(walk) { libmap::PATH_32 } else { libmap::PATH };
+    let mut map = match walk.finder.libmaps.get(place) {
+        Some(known) => known.clone(),
+        None => {
+            let known = maps::read(walk.finder, place);
+            walk.finder.libmaps.insert(place, known.clone());
+            known
+        }
+    };
+    if let Some(value) = variable(walk, "LIBMAP") {
+        maps::read_text(walk.finder, &mut map, &libmap::variable(&value));
+    }
+    walk.libmap = map;
+}
 
 /// `LD_PRELOAD`.
 pub(super) fn preloads(walk: &Walk<'_, '_>) -> Vec<String> {
@@ -16,79 +38,148 @@ pub(super) fn preloads(walk: &Walk<'_, '_>) -> Vec<String> {
 }
 
 pub(super) fn find(walk: &mut Walk<'_, '_>, name: &str, by: usize) -> Found {
+    let mapped = if walk.preloading { None } else { map(walk, name, by) };
+    let name = mapped.as_deref().unwrap_or(name);
     // It takes the first file of the name, whatever is in it.
     let mut search = Search::strict();
     if name.contains('/') {
-        let path = walk.request.cwd.join(name);
+        let name = expand(walk, name, by).unwrap_or_default();
+        let path = walk.request.cwd.join(&name);
         search.asked(&path);
+        if walk.request.secure && !name.starts_with('/') {
+            return search.nothing();
+        }
         return search.file(walk, path, How::Path).unwrap_or_else(|| search.nothing());
     }
     by_name(walk, &mut search, name, by).unwrap_or_else(|| search.nothing())
 }
 
-fn by_name(walk: &mut Walk<'_, '_>, search: &mut Search, name: &str, by: usize) -> Option<Found> {
-    // Not the chain of loaders, as in glibc: only the object itself and the program. With RUNPATH neither counts.
-    if walk.loaded[by].object.runpath.is_none() {
-        for at in if by == MAIN { vec![MAIN] } else { vec![by, MAIN] } {
-            let directories = rpath(walk, at);
-            let found = search.directories(walk, &directories, name, How::Rpath);
-            if found.is_some() {
-                return found;
-            }
-        }
+/// What libmap.conf has in the place of `from`, which the object at `by` asks for.
+fn map(walk: &mut Walk<'_, '_>, from: &str, by: usize) -> Option<String> {
+    let loaded = walk.loaded.get(by)?;
+    let path = if walk.is_executed(by) { &loaded.resolved.real } else { &loaded.path };
+    let path = if walk.preloading { "" } else { path.to_str()? };
+    let to = walk.libmap.find(path, from)?;
+    let map = Map { by: path.into(), from: from.into(), to: to.clone() };
+    if !walk.out.maps.contains(&map) {
+        walk.out.maps.push(map);
     }
-    let directories = library_path(walk);
-    let found = search.directories(walk, &directories, name, How::LibraryPath);
-    if found.is_some() {
-        return found;
-    }
-    let directories = runpath(walk, by);
-    let found = search.directories(walk, &directories, name, How::Runpath);
-    if found.is_some() {
-        return found;
-    }
-    let standard = standard(walk);
-    let mut hints = hints(walk);
-    let no_default_lib = walk.loaded[by].object.no_default_lib;
-    if no_default_lib {
-        hints.retain(|path| !standard.contains(path));
-    }
-    let directories = plain(walk, hints);
-    let found = search.directories(walk, &directories, name, How::Hints);
-    if found.is_some() || no_default_lib {
-        return found;
-    }
-    let directories = plain(walk, standard);
-    search.directories(walk, &directories, name, How::Default)
+    Some(to)
 }
 
-/// `LD_32_` is what 32-bit programs on a 64-bit system look at.
+/// Where objects are looked for, one after the other.
+#[derive(Clone, Copy)]
+enum Place {
+    OwnRpath,
+    MainRpath,
+    LibraryPath,
+    Runpath,
+    Hints,
+    Standard,
+}
+
+impl Place {
+    /// Not the chain of loaders, as in glibc: only the object itself and the program.
+    const ORDER: [Self; 6] =
+        [Self::OwnRpath, Self::MainRpath, Self::LibraryPath, Self::Runpath, Self::Hints, Self::Standard];
+    /// With `LD_LIBRARY_PATH_RPATH`, for an object that has a `DT_RPATH`.
+    const LIBRARY_PATH_FIRST: [Self; 4] = [Self::LibraryPath, Self::OwnRpath, Self::Hints, Self::Standard];
+    /// For what is preloaded, and so needed by no object.
+    const OF_NOBODY: [Self; 2] = [Self::LibraryPath, Self::Hints];
+}
+
+fn by_name(walk: &mut Walk<'_, '_>, search: &mut Search, name: &str, by: usize) -> Option<Found> {
+    let object = Rc::clone(&walk.loaded[by].object);
+    let has_rpath = object.rpath.is_some() && object.runpath.is_none();
+    let turned = has_rpath
+        && variable(walk, "LIBRARY_PATH_RPATH")
+            .is_some_and(|value| matches!(value.as_bytes().first(), Some(b'1' | b'y' | b'Y')));
+    let order: &[Place] = match turned {
+        _ if walk.preloading => &Place::OF_NOBODY,
+        true => &Place::LIBRARY_PATH_FIRST,
+        false => &Place::ORDER,
+    };
+    let no_default_lib = object.no_default_lib && !turned && !walk.preloading;
+    for place in order {
+        let (directories, how): (Directories, _) = match place {
+            Place::OwnRpath => (rpath(walk, by), How::Rpath),
+            // An object with a RUNPATH has no use for it.
+            Place::MainRpath if object.runpath.is_none() && by != MAIN => (rpath(walk, MAIN), How::Rpath),
+            Place::LibraryPath => (library_path(walk), How::LibraryPath),
+            Place::Runpath => (runpath(walk, by), How::Runpath),
+            Place::Hints => (hints(walk, no_default_lib), How::Hints),
+            Place::Standard if !no_default_lib => (standard(walk), How::Default),
+            Place::MainRpath | Place::Standard => continue,
+        };
+        let directories = mapped(walk, directories, by);
+        let found = search.directories(walk, &directories, name, how);
+        if found.is_some() {
+            return found;
+        }
+    }
+    None
+}
+
+/// libmap.conf may have other directories in the place of these.
+fn mapped(walk: &mut Walk<'_, '_>, directories: Directories, by: usize) -> Directories {
+    if walk.libmap.is_empty() {
+        return directories;
+    }
+    let mut out = Vec::with_capacity(directories.len());
+    for directory in &*directories {
+        let to = directory.path.to_str().map(str::to_owned).and_then(|path| map(walk, &path, by));
+        out.push(match to {
+            Some(to) => Directory::plain(walk, walk.request.cwd.join(to), false),
+            None => directory.clone(),
+        });
+    }
+    out.into()
+}
+
+/// `LD_32_` is what 32-bit programs on a 64-bit system look at. In a program with more rights nothing of it counts.
 fn variable(walk: &Walk<'_, '_>, name: &str) -> Option<String> {
     let prefix = if compat(walk) { "LD_32_" } else { "LD_" };
-    walk.request.env.get(&format!("{prefix}{name}")).cloned()
+    walk.request.env.get(&format!("{prefix}{name}")).filter(|_| !walk.request.secure).cloned()
 }
 
 fn compat(walk: &Walk<'_, '_>) -> bool {
     walk.loaded[INTERPRETER].path.file_name().is_some_and(|name| name == "ld-elf32.so.1")
 }
 
-fn hints(walk: &mut Walk<'_, '_>) -> Vec<PathBuf> {
+fn hints(walk: &mut Walk<'_, '_>, no_default_lib: bool) -> Directories {
+    if let Some(known) = walk.known.get(&(How::Hints, no_default_lib)) {
+        return Rc::clone(known);
+    }
     let place = variable(walk, "ELF_HINTS_PATH")
         .unwrap_or_else(|| if compat(walk) { ld_elf_hints::PATH_32.into() } else { ld_elf_hints::PATH.into() });
     let bytes = walk.finder.small_file(Path::new(&place), ld_elf_hints::MAX).unwrap_or_default();
-    paths(walk, ld_elf_hints::directories(&bytes).unwrap_or_default())
+    let mut hints = paths(walk, ld_elf_hints::directories(&bytes).unwrap_or_default());
+    if no_default_lib {
+        let standard = standard(walk);
+        hints.retain(|path| standard.iter().all(|directory| directory.path != *path));
+    }
+    let hints: Directories = plain(walk, hints).into();
+    walk.known.insert((How::Hints, no_default_lib), Rc::clone(&hints));
+    hints
 }
 
 /// Compiled into the interpreter.
-fn standard(walk: &mut Walk<'_, '_>) -> Vec<PathBuf> {
-    let interpreter = walk.loaded[INTERPRETER].resolved.clone();
-    let built_in = walk.finder.open(&interpreter).ok().and_then(|file| super::compiled_path(&*file));
+fn standard(walk: &mut Walk<'_, '_>) -> Directories {
+    if let Some(known) = walk.known.get(&(How::Default, false)) {
+        return Rc::clone(known);
+    }
+    let built_in = super::compiled_path(walk);
     let usual = if compat(walk) { "/lib32:/usr/lib32" } else { "/lib:/usr/lib" };
-    paths(walk, built_in.as_deref().unwrap_or(usual))
+    let paths = paths(walk, built_in.as_deref().unwrap_or(usual));
+    let standard: Directories = plain(walk, paths).into();
+    walk.known.insert((How::Default, false), Rc::clone(&standard));
+    standard
 }
 
 fn paths(walk: &Walk<'_, '_>, text: &str) -> Vec<PathBuf> {
-    let elements = text.split(':').filter(|element| !element.is_empty());
+    let secure = walk.request.secure;
+    let elements =
+        text.split([':', ';']).filter(|element| !element.is_empty() && (!secure || element.starts_with('/')));
     elements.map(|element| walk.request.cwd.join(element)).collect()
 }
 
@@ -122,7 +213,7 @@ fn library_path(walk: &mut Walk<'_, '_>) -> Directories {
     if let Some(known) = &walk.library_path {
         return Rc::clone(known);
     }
-    let text = variable(walk, "LIBRARY_PATH").unwrap_or_default().replace(';', ":");
+    let text = variable(walk, "LIBRARY_PATH").unwrap_or_default();
     let paths = paths(walk, &text);
     let split: Directories = plain(walk, paths).into();
     walk.library_path = Some(Rc::clone(&split));
@@ -136,8 +227,11 @@ fn split(walk: &mut Walk<'_, '_>, text: Option<String>, of: usize) -> Directorie
 }
 
 /// `origin_subst`: unlike with glibc the origin is without links for libraries too, and the program's comes from the
-/// kernel, not from /proc.
-pub(super) fn expand(walk: &Walk<'_, '_>, text: &str, of: usize) -> Option<String> {
+/// kernel, not from /proc. For a program with more rights than its caller tokens are no tokens.
+fn expand(walk: &Walk<'_, '_>, text: &str, of: usize) -> Option<String> {
+    if walk.request.secure {
+        return Some(text.into());
+    }
     let origin = walk.loaded[of].resolved.real.parent().and_then(Path::to_str);
     let tokens = [
         Token { name: "ORIGIN", value: origin },

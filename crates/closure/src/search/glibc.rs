@@ -17,6 +17,9 @@ pub(crate) use built_in::BuiltIn;
 const PRELOAD_FILE: &str = "/etc/ld.so.preload";
 const PRELOAD_MAX: u64 = 1 << 16;
 
+/// As long a name is taken from the environment of a program with more rights than its caller: `SECURE_NAME_LIMIT`.
+const SECURE_NAME_MAX: usize = 255;
+
 /// `LD_PRELOAD`, then /etc/ld.so.preload.
 pub(super) fn preloads(walk: &mut Walk<'_, '_>) -> Vec<String> {
     let variable = walk.request.env.get("LD_PRELOAD").map(String::as_str).unwrap_or_default();
@@ -24,6 +27,9 @@ pub(super) fn preloads(walk: &mut Walk<'_, '_>) -> Vec<String> {
         text.split(separators).filter(|name| !name.is_empty()).map(Into::into).collect()
     };
     let mut all = names(variable, &[' ', ':']);
+    if walk.request.secure {
+        all.retain(|name| !name.contains('/') && name.len() < SECURE_NAME_MAX);
+    }
     if let Some(bytes) = walk.finder.small_file(Path::new(PRELOAD_FILE), PRELOAD_MAX) {
         let text = String::from_utf8_lossy(&bytes);
         // A comment goes to the end of its line.
@@ -36,7 +42,8 @@ pub(super) fn preloads(walk: &mut Walk<'_, '_>) -> Vec<String> {
 }
 
 pub(super) fn find(walk: &mut Walk<'_, '_>, name: &str, by: usize) -> Found {
-    let mut search = Search::default();
+    // What is preloaded by its name into such a program must be set-user-ID itself.
+    let mut search = Search { only_setuid: walk.request.secure && walk.preloading, ..Search::default() };
     if name.contains('/') {
         let path = walk.request.cwd.join(name);
         search.asked(&path);
@@ -68,7 +75,7 @@ fn by_name(walk: &mut Walk<'_, '_>, search: &mut Search, name: &str, by: usize) 
     if found.is_some() {
         return found;
     }
-    let found = by_cache(walk, search, name, by);
+    let found = if search.only_setuid { None } else { by_cache(walk, search, name, by) };
     if found.is_some() || walk.loaded[by].object.no_default_lib {
         return found;
     }
@@ -122,7 +129,7 @@ fn library_path(walk: &mut Walk<'_, '_>) -> Directories {
     if let Some(known) = &walk.library_path {
         return Rc::clone(known);
     }
-    let text = walk.request.env.get("LD_LIBRARY_PATH").cloned();
+    let text = walk.request.env.get("LD_LIBRARY_PATH").filter(|_| !walk.request.secure).cloned();
     let split = split(walk, text.as_deref(), &[':', ';'], MAIN);
     walk.library_path = Some(Rc::clone(&split));
     split
@@ -178,20 +185,27 @@ pub(super) fn expand(walk: &mut Walk<'_, '_>, text: &str, of: usize) -> Option<E
     let origin = path.parent().and_then(Path::to_str).map(str::to_owned);
     let built_in = built_in(walk);
     let machine = walk.loaded[MAIN].object.machine;
+    let secure = walk.request.secure;
+    if secure && !tokens::origin_stands_first(text) {
+        return None;
+    }
     let cpu = &walk.finder.system.cpu;
     let platform = match cpu.platform.as_deref().filter(|_| cpu.machine == Some(machine)) {
         // What the kernel tells 32-bit programs.
         None if machine == Machine::I386 => Some("i686"),
         platform => platform,
     };
-    tokens::expand(
+    let expanded = tokens::expand(
         text,
         &[
             Token { name: "ORIGIN", value: origin.as_deref() },
             Token { name: "PLATFORM", value: platform },
             Token { name: "LIB", value: Some(&built_in.lib) },
         ],
-    )
+    )?;
+    // The program's own directory may be a stranger's, by a hard link.
+    let doubtful = secure && expanded.origin && of == MAIN;
+    (!doubtful || built_in.is_trusted(&expanded.text)).then_some(expanded)
 }
 
 /// What is compiled into the interpreter at hand, read once.

@@ -14,9 +14,14 @@ const SEPARATORS: [char; 2] = [':', '\n'];
 /// What libc.so, which is the interpreter, holds: a library of such a name is never looked for.
 const RESERVED: [&str; 7] = ["libc.", "libpthread.", "librt.", "libm.", "libdl.", "libutil.", "libxnet."];
 
+/// A program with more rights than its caller has none of these.
+fn variable<'w>(walk: &'w Walk<'_, '_>, name: &str) -> &'w str {
+    walk.request.env.get(name).filter(|_| !walk.request.secure).map(String::as_str).unwrap_or_default()
+}
+
 /// `LD_PRELOAD`.
 pub(super) fn preloads(walk: &Walk<'_, '_>) -> Vec<String> {
-    let variable = walk.request.env.get("LD_PRELOAD").map(String::as_str).unwrap_or_default();
+    let variable = variable(walk, "LD_PRELOAD");
     let names = variable.split(|c: char| c.is_ascii_whitespace() || c == ':');
     names.filter(|name| !name.is_empty()).map(Into::into).collect()
 }
@@ -52,24 +57,35 @@ fn by_name(walk: &mut Walk<'_, '_>, search: &mut Search, name: &str, by: usize) 
         }
         next = walk.loaded[at].by;
     }
-    let interpreter = &walk.loaded[INTERPRETER];
-    let (path, resolved) = (interpreter.path.clone(), interpreter.resolved.clone());
-    let (text, how) = match musl_path::place(&path).and_then(|place| walk.finder.small_file(&place, musl_path::MAX)) {
-        Some(bytes) => (String::from_utf8_lossy(&bytes).into_owned(), How::Hints),
+    let (directories, how) = system(walk);
+    search.directories(walk, &directories, name, how)
+}
+
+/// What the path file says, else what is compiled into the interpreter.
+fn system(walk: &mut Walk<'_, '_>) -> (Directories, How) {
+    for how in [How::Hints, How::Default] {
+        if let Some(known) = walk.known.get(&(how, false)) {
+            return (Rc::clone(known), how);
+        }
+    }
+    let place = musl_path::place(&walk.loaded[INTERPRETER].path);
+    let (text, how) = match place.and_then(|place| walk.finder.small_file(&place, musl_path::MAX)) {
+        Some(bytes) => (Rc::from(String::from_utf8_lossy(&bytes)), How::Hints),
         None => {
-            let built_in = walk.finder.open(&resolved).ok().and_then(|file| super::compiled_path(&*file));
+            let built_in = super::compiled_path(walk);
             (built_in.unwrap_or_else(|| "/lib:/usr/local/lib:/usr/lib".into()), How::Default)
         }
     };
     let directories = split(walk, &text, false);
-    search.directories(walk, &directories, name, how)
+    walk.known.insert((how, false), Rc::clone(&directories));
+    (directories, how)
 }
 
 fn library_path(walk: &mut Walk<'_, '_>) -> Directories {
     if let Some(known) = &walk.library_path {
         return Rc::clone(known);
     }
-    let text = walk.request.env.get("LD_LIBRARY_PATH").cloned().unwrap_or_default();
+    let text = variable(walk, "LD_LIBRARY_PATH").to_owned();
     let split = split(walk, &text, false);
     walk.library_path = Some(Rc::clone(&split));
     split

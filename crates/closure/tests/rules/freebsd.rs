@@ -104,3 +104,100 @@ fn programs_of_32_bits_have_directories_and_variables_of_their_own() {
         .env("LD_32_LIBRARY_PATH", "/l");
     assert_eq!(world.found(), ["/usr/lib32/liba.so", "/l/libb.so"]);
 }
+
+fn libmap(mut world: World, text: &str) -> World {
+    world.tree.file("/etc/libmap.conf", text.as_bytes());
+    world
+}
+
+#[test]
+fn libmap_has_another_library_in_the_place_of_a_name() {
+    let world = world(main().needs("liba.so").needs("libb.so").needs("libc.so")).libraries(&[
+        "/lib/liba.so",
+        "/lib/libb.so",
+        "/lib/other.so",
+        "/lib/libc.so",
+        "/opt/exact.so",
+    ]);
+    let world = libmap(world, "liba.so other.so # here\nlibb.so /opt/exact.so\n");
+    assert_eq!(world.found(), ["/lib/other.so", "/opt/exact.so", "/lib/libc.so"]);
+    let maps = world.find().maps;
+    assert_eq!((maps.len(), maps[1].by.as_str(), maps[1].to.as_str()), (2, "/app/bin/main", "/opt/exact.so"));
+    assert_eq!(world.env("LD_LIBMAP_DISABLE", "1").found(), ["/lib/liba.so", "/lib/libb.so", "/lib/libc.so"]);
+}
+
+#[test]
+fn libmap_constraints_hold_for_their_objects_and_then_for_all() {
+    let world = world(main().needs("liba.so").needs("libb.so"))
+        .file("/lib/liba.so", library().needs("libx.so"))
+        .file("/lib/libb.so", library().needs("libx.so").needs("liby.so"))
+        .libraries(&["/lib/libx.so", "/lib/liby.so", "/lib/newx.so", "/lib/newy.so"]);
+    // Of two blocks that fit an object the later one counts, and it alone.
+    let text = "[/lib/]\nliby.so newy.so\nlibx.so none.so\n[/lib/liba.so]\nlibx.so newx.so\n[main]\nlibz.so none\n";
+    assert_eq!(libmap(world, text).found(), ["/lib/liba.so", "/lib/libb.so", "/lib/newx.so", "/lib/newy.so"]);
+}
+
+#[test]
+fn libmap_maps_directories_of_search_paths_too() {
+    let world = world(main().needs("liba.so").runpath("/old")).libraries(&["/old/liba.so", "/new/liba.so"]);
+    assert_eq!(libmap(world, "/old /new").found(), ["/new/liba.so"]);
+}
+
+#[test]
+fn libmap_reads_what_it_includes_once() {
+    let mut world = world(main().needs("liba.so").needs("libb.so").needs("libc.so")).libraries(&[
+        "/lib/liba.so",
+        "/lib/1.so",
+        "/lib/2.so",
+        "/lib/libc.so",
+    ]);
+    world.tree.file("/usr/local/etc/libmap.d/a.conf", b"liba.so 1.so\nincludedir /usr/local/etc/libmap.d\n");
+    world.tree.file("/usr/local/etc/libmap.d/b.txt", b"libc.so none.so\n");
+    world.tree.file("/etc/more", b"libb.so 2.so\ninclude /etc/libmap.conf\ninclude /etc/more\n");
+    let world = libmap(world, "includedir /usr/local/etc/libmap.d\ninclude /etc/more\n");
+    assert_eq!(world.found(), ["/lib/1.so", "/lib/2.so", "/lib/libc.so"]);
+}
+
+#[test]
+fn libmap_may_come_from_the_environment() {
+    let world = world(main().needs("liba.so")).libraries(&["/lib/liba.so", "/lib/1.so", "/lib/2.so"]);
+    let world = libmap(world, "liba.so 1.so").env("LD_LIBMAP", "libz.so=x,liba.so=2.so");
+    assert_eq!(world.found(), ["/lib/2.so"]);
+}
+
+#[test]
+fn a_preloaded_object_is_not_mapped_and_looked_for_by_nobodys_paths() {
+    let world = world(main().rpath("/r")).libraries(&["/h/liba.so", "/h/1.so", "/r/liba.so"]);
+    let world = hints(libmap(world, "liba.so 1.so"), &["/h"]).env("LD_PRELOAD", "liba.so");
+    assert_eq!(world.found(), ["/h/liba.so"]);
+    let standard = World::new(RTLD, main()).libraries(&["/lib/liba.so"]).env("LD_PRELOAD", "liba.so");
+    assert_eq!(standard.missing(), ["liba.so"], "standard directories are for what an object needs");
+}
+
+#[test]
+fn library_path_may_be_asked_to_come_before_rpath() {
+    let world = world(main().needs("liba.so").rpath("/r").no_default_lib()).libraries(&["/r/liba.so", "/l/liba.so"]);
+    let world = world.env("LD_LIBRARY_PATH", "/l");
+    assert_eq!(world.found(), ["/r/liba.so"]);
+    assert_eq!(world.env("LD_LIBRARY_PATH_RPATH", "yes").found(), ["/l/liba.so"]);
+}
+
+#[test]
+fn a_second_object_of_the_same_written_name_is_the_first() {
+    let world = world(main().needs("/a/libx.so").needs("/b/liby.so"))
+        .file("/a/libx.so", library().needs("$ORIGIN/own.so"))
+        .file("/b/liby.so", library().needs("$ORIGIN/own.so"))
+        .libraries(&["/a/own.so", "/b/own.so"]);
+    assert_eq!(world.found(), ["/a/libx.so", "/b/liby.so", "/a/own.so"], "names are compared as they are written");
+}
+
+#[test]
+fn with_more_rights_than_the_caller_the_environment_and_origin_do_not_count() {
+    let mut world = world(main().needs("liba.so").needs("libb.so").runpath("$ORIGIN/../own:/n"))
+        .libraries(&["/app/own/liba.so", "/n/libb.so", "/l/liba.so", "/p.so"])
+        .env("LD_LIBRARY_PATH", "/l")
+        .env("LD_PRELOAD", "/p.so");
+    assert_eq!(world.found(), ["/p.so", "/l/liba.so", "/n/libb.so"]);
+    world.request.secure = true;
+    assert_eq!((paths(&world.find()), world.missing()), (vec!["/n/libb.so".to_owned()], vec!["liba.so".to_owned()]));
+}

@@ -16,9 +16,11 @@ pub(super) struct Hints {
 }
 
 impl Hints {
-    /// Takes in the directories that the loader knows from the host's hints.
+    /// Takes in the directories that the loader knows from the host's hints, which may have led it to what is preloaded too.
     pub(super) fn learn(&mut self, closure: &Closure) {
-        for member in closure.members.iter().filter(|m| m.role == Role::Library && m.how == How::Hints) {
+        for member in
+            closure.members.iter().filter(|m| m.role == Role::Library && matches!(m.how, How::Hints | How::Preload))
+        {
             let directory = member.path.parent().and_then(|directory| directory.to_str());
             match directory {
                 // A colon would end the directory's name there.

@@ -6,6 +6,7 @@ use thinjail_closure::tree::Kind;
 use super::inside::{Entry, Inside, Node, Origin};
 use super::ld_elf_hints::Hints;
 use super::ld_so_cache::Cache;
+use super::libmap::LibMap;
 use super::links;
 use super::problem::{Class, Problem, Report};
 use crate::facts::{Facts, ProgramFact, SystemKind};
@@ -26,6 +27,8 @@ pub(super) struct Programs {
     pub(super) cache: Cache,
     /// The same for FreeBSD's.
     pub(super) hints: Hints,
+    /// And of what it takes for something else.
+    pub(super) libmap: LibMap,
 }
 
 pub(super) fn resolve(
@@ -54,6 +57,7 @@ pub(super) fn resolve(
         programs.learn(written, closure);
         programs.cache.learn(written, closure, report);
         programs.hints.learn(closure);
+        programs.libmap.learn(closure);
         if Some(written) == main {
             programs.main = closure.members.first().and_then(program_path);
         }

@@ -42,6 +42,20 @@ impl BuiltIn {
         Self { directories: vec![format!("/{lib}/"), format!("/usr/{lib}/")], lib: lib.into() }
     }
 
+    /// `is_trusted_path_normalize`: whether a path, its `.` and `..` taken as written, is below a default directory.
+    pub(crate) fn is_trusted(&self, path: &str) -> bool {
+        let mut names: Vec<&str> = Vec::new();
+        for name in path.split('/') {
+            match name {
+                "" | "." => {}
+                ".." => _ = names.pop(),
+                name => names.push(name),
+            }
+        }
+        let path = format!("/{}/", names.join("/"));
+        self.directories.iter().any(|directory| path.starts_with(directory.as_str()))
+    }
+
     fn of(directories: Vec<String>) -> Option<Self> {
         let first = directories.first()?.trim_matches('/');
         // It is the directory of libc itself, without the prefix.
@@ -80,6 +94,17 @@ mod tests {
         let directories = ["/lib/x86_64-linux-gnu/", "/usr/lib/x86_64-linux-gnu/", "/lib/", "/usr/lib/"];
         let expected = BuiltIn { directories: directories.map(Into::into).into(), lib: "lib/x86_64-linux-gnu".into() };
         assert_eq!(found, Some(expected));
+    }
+
+    #[test]
+    fn a_trusted_path_is_below_a_default_directory_once_its_dots_are_gone() {
+        let built_in = BuiltIn::usual(Machine::X86_64);
+        for trusted in ["/lib64", "/usr/lib64/x/", "//usr/./bin/../lib64/own", "/lib64/.."] {
+            assert_eq!(built_in.is_trusted(trusted), !trusted.ends_with(".."), "{trusted}");
+        }
+        for other in ["", "/", "/lib64x", "/usr/lib", "/usr/lib64/../../tmp"] {
+            assert!(!built_in.is_trusted(other), "{other}");
+        }
     }
 
     #[test]
