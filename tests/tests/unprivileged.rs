@@ -9,6 +9,7 @@ use rustix::process::Signal;
 use thinjail_tests::host::{Snapshot, alone};
 use thinjail_tests::jail::thinjail_through;
 use thinjail_tests::user::User;
+use thinjail_tests::wait::until;
 use thinjail_tests::{need, skip};
 
 /// What sh(1) runs inside; what it prints.
@@ -100,7 +101,10 @@ fn a_jail_without_root_is_stopped_and_leaves_nothing() {
         let mut running =
             user.thinjail(["run", &pidfile, wait, "--programs=sleep", "--", "/bin/sh", "-c", script]).spawn();
         running.wait_for_stdout("started");
-        let pid: i32 = fs::read_to_string(user.home.path().join("pid")).unwrap().trim().parse().unwrap();
+        // Written when the program has begun, which may speak sooner.
+        let pid: i32 = until("a pid in the pidfile", || {
+            fs::read_to_string(user.home.path().join("pid")).ok()?.trim().parse().ok()
+        });
         assert!(running.inside().iter().any(|process| process.pid == pid));
         running.signal(Signal::TERM);
         let finished = running.finish();

@@ -3,6 +3,7 @@
 mod capability;
 mod child;
 mod devices;
+mod handover;
 mod init;
 mod message;
 mod source;
@@ -22,13 +23,14 @@ use rustix::net::{
 };
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
 use thinjail_plan::facts::SystemKind;
+use thinjail_plan::path::RootPath;
 use thinjail_plan::plan::Plan;
-use thinjail_plan::step::{Confine, Step};
-use thinjail_sys::linux::process::{self, Side, Stack};
+use thinjail_plan::step::{Confine, ProcView, Step};
+use thinjail_sys::linux::process::{self, CloneFlags, Side, Stack};
 use thinjail_sys::linux::signal;
 
 use self::child::{Child, now};
-use self::message::{MARKS, Message, SIZE};
+use self::message::{MARKS, Message, Phase, SIZE};
 use self::supervisor::{Jail, Signals, supervise};
 use self::tree::Tree;
 use crate::apply::apply;
@@ -47,7 +49,7 @@ pub(crate) fn run(plan: &Plan, observer: &mut dyn Observer) -> Result<Outcome, R
     // Every mode in a plan is meant as it is written; the program gets its own umask.
     rustix::process::umask(rustix::fs::Mode::empty());
     // Before anything of the host is opened: what is opened before can't be mounted in there.
-    if namespaces(plan).iter().any(|name| name == unprivileged::USER) {
+    if confinement(plan)?.namespaces.iter().any(|name| name == unprivileged::USER) {
         unprivileged::enter(&plan.exec.ids)?;
     }
     let mut os = Host;
@@ -61,15 +63,32 @@ pub(crate) fn run(plan: &Plan, observer: &mut dyn Observer) -> Result<Outcome, R
     result
 }
 
-/// Those that the plan asks for.
-fn namespaces(plan: &Plan) -> &[String] {
-    plan.inside
-        .iter()
-        .find_map(|planned| match &planned.step {
-            Step::Confine(Confine::Linux { namespaces, .. }) => Some(namespaces.as_slice()),
-            _ => None,
-        })
-        .unwrap_or_default()
+/// What confines pid 1.
+#[derive(Clone, Copy, Debug)]
+struct Confinement<'a> {
+    /// The kinds of namespaces(7) that it gets of its own.
+    namespaces: &'a [String],
+    /// Host name inside.
+    hostname: Option<&'a str>,
+    /// How much of proc(5) is to be seen inside.
+    proc: Option<ProcView>,
+}
+
+/// What a plan says of it.
+fn confinement(plan: &Plan) -> Result<Confinement<'_>, RunError> {
+    let steps = || plan.inside.iter().map(|planned| &planned.step);
+    let confine = steps().find_map(|step| match step {
+        Step::Confine(Confine::Linux { namespaces, hostname }) => Some((namespaces, hostname)),
+        _ => None,
+    });
+    let Some((namespaces, hostname)) = confine else {
+        return Err(tree::malformed("it does not say which namespaces"));
+    };
+    let proc = steps().find_map(|step| match step {
+        Step::Proc { view, .. } => Some(*view),
+        _ => None,
+    });
+    Ok(Confinement { namespaces, hostname: hostname.as_deref(), proc })
 }
 
 /// What can be refused before anything is touched.
@@ -130,10 +149,7 @@ fn run_applied(
     observer: &mut dyn Observer,
 ) -> Result<Outcome, RunError> {
     let mut clock = Clock::start();
-    let tree = tree::build(&plan.inside, made)?;
-    let child = Child::prepare(plan, &tree)?;
-    clock.phase("tree");
-    let jail = start(plan, tree, &child, &mut clock)?;
+    let jail = start(plan, made, &mut clock)?;
     if let Some(Err(error)) = pidfile.map(|pidfile| pidfile.write(jail.main)) {
         kill(&jail.jail);
         return Err(error);
@@ -190,39 +206,53 @@ fn channel() -> Result<(OwnedFd, OwnedFd), RunError> {
         .map_err(|cause| RunError::setup("make a socket to the jail's init".into(), cause.into()))
 }
 
-fn start(plan: &Plan, tree: Tree, child: &Child, clock: &mut Clock) -> Result<Started, RunError> {
+/// Makes pid 1 first and the tree then: while we build it, the kernel makes pid 1's other namespaces.
+fn start(plan: &Plan, made: &[HostDir], clock: &mut Clock) -> Result<Started, RunError> {
+    let confinement = confinement(plan)?;
+    let child = Child::prepare(plan, &confinement)?;
     let (life, childs_life) = channel()?;
     let (report, childs_report) = channel()?;
     // The kernel then tells us the sender's pid as it is on the host, whatever it is inside; unix(7).
     sockopt::set_socket_passcred(&report, true)
         .map_err(|cause| RunError::setup("ask for the credentials of the main process".into(), cause.into()))?;
-    let flags = Child::clone_flags(&tree)?;
-    let shown: Vec<_> = tree.late.iter().map(|late| late.shown.clone()).collect();
     let stack = Stack::new();
+    clock.phase("prepare");
     let begin = now();
-    let (init, init_fd) = match process::clone3(flags).map_err(|cause| refused(&tree.namespaces, cause))? {
+    let only_pid = child.namespaces.only(CloneFlags::NEWPID);
+    let (init, init_fd) = match process::clone3(only_pid).map_err(|cause| refused(confinement.namespaces, cause))? {
         Side::Parent { pid, pidfd } => (pid, pidfd),
         Side::Child => {
             drop((life, report));
-            child.run(tree, childs_life, childs_report, stack)
+            child.run(childs_life, childs_report, stack)
         }
     };
-    drop((tree, childs_life, childs_report));
+    drop((childs_life, childs_report));
+    clock.phase("clone");
     let end = |error: RunError| {
         let _ = rustix::process::pidfd_send_signal(&init_fd, rustix::process::Signal::KILL);
         let _ = supervisor::reap(init);
         error
     };
-    let (main, main_fd, marks) = match await_exec(plan, &report, &life, &shown) {
-        Ok(ready) => ready,
-        Err(error) => return Err(end(error)),
-    };
-    for (name, mark) in ["clone", "root", "proc", "fork", "ids"].into_iter().zip(marks) {
-        clock.until(name, mark);
+    let tree = tree::build(&plan.inside, made).map_err(end)?;
+    clock.phase("tree");
+    // If it fails, pid 1 has told why.
+    let _ = handover::send(&life, &tree);
+    let Tree { late, .. } = tree;
+    let shown = late.into_iter().map(|late| late.shown).collect();
+    let (main, main_fd, marks) = await_exec(plan, &report, &life, &Inside { late: shown, confinement }).map_err(end)?;
+    for (name, mark) in ["hand over", "root", "proc", "fork", "ids"].into_iter().zip(&marks[1..]) {
+        clock.until(name, *mark);
     }
     clock.phase("exec");
     clock.timings.fork_to_exec = Duration::from_nanos(marks[MARKS - 1].saturating_sub(begin));
     Ok(Started { jail: Jail { init, init_fd, main_fd, life }, main: main.as_raw_nonzero().get() })
+}
+
+/// What the child's numbers mean.
+struct Inside<'a> {
+    /// The places of the late mounts.
+    late: Vec<RootPath>,
+    confinement: Confinement<'a>,
 }
 
 /// Hears the child until execve(2) has closed its end, or a failure.
@@ -230,7 +260,7 @@ fn await_exec(
     plan: &Plan,
     report: &OwnedFd,
     life: &OwnedFd,
-    late: &[thinjail_plan::path::RootPath],
+    inside: &Inside<'_>,
 ) -> Result<(Pid, OwnedFd, [u64; MARKS]), RunError> {
     let mut ready = None;
     let died =
@@ -241,7 +271,10 @@ fn await_exec(
         }
         match hear(report).map_err(|cause| RunError::setup("hear of the jail's start".into(), cause))? {
             Heard::Message(Message::Failed { phase, index, errno }, _) => {
-                return Err(child::explain(phase, index, errno, &plan.exec, late));
+                return Err(match phase {
+                    Phase::Namespaces => refused(inside.confinement.namespaces, errno.into()),
+                    _ => child::explain(phase, index, errno, &plan.exec, &inside.late),
+                });
             }
             Heard::Message(Message::Ready { marks }, Some(pid)) => {
                 let pinned = pidfd_open(pid, PidfdFlags::empty())

@@ -2,7 +2,7 @@
 //!
 //! Everything is prepared before clone3(2); from there to execve(2) nothing is allocated and no path of the host is used.
 
-use std::ffi::CString;
+use std::ffi::{CStr, CString};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use rustix::fs::{self, AtFlags, Mode, OFlags, StatxFlags};
@@ -24,10 +24,12 @@ use thinjail_sys::linux::process::{self, CloneFlags, CloseRange, Stack};
 use thinjail_sys::linux::seccomp::deny_user_namespaces;
 use thinjail_sys::linux::signal;
 
+use super::Confinement;
+use super::handover::{Buffer, Part};
 use super::message::{MARKS, Message, Phase};
-use super::tree::{Late, LateMount, Tree, WITHIN};
+use super::tree::WITHIN;
 use super::unprivileged::USER;
-use super::{capability, init, source};
+use super::{capability, handover, init, source};
 use crate::run::RunError;
 
 /// Everything the child needs, in the form that the system calls take.
@@ -37,7 +39,10 @@ pub(super) struct Child {
     argv: StringList,
     env: StringList,
     chdir: CString,
+    /// What it gets of its own.
+    pub(super) namespaces: CloneFlags,
     hostname: Option<CString>,
+    proc: Option<ProcView>,
     capabilities: CapabilitySet,
     limits: Vec<(Resource, Rlimit)>,
     /// None where they can't be set: setgroups(2) is denied in a user namespace, and the caller's stay.
@@ -69,10 +74,11 @@ fn io_at(phase: Phase) -> impl Fn(std::io::Error) -> Failure {
 }
 
 impl Child {
-    /// From a plan and the tree that was built for it.
-    pub(super) fn prepare(plan: &Plan, tree: &Tree) -> Result<Self, RunError> {
+    /// From a plan and what it says of the child's confinement.
+    pub(super) fn prepare(plan: &Plan, confine: &Confinement<'_>) -> Result<Self, RunError> {
         let exec = &plan.exec;
-        let unprivileged = tree.namespaces.iter().any(|name| name == USER);
+        let Confinement { namespaces, hostname, proc } = *confine;
+        let unprivileged = namespaces.iter().any(|name| name == USER);
         let bad = |what: &str, why: &str| {
             RunError::setup(format!("prepare {} for {}", what, exec.program), std::io::Error::other(why.to_owned()))
         };
@@ -94,7 +100,9 @@ impl Child {
             argv: StringList::new(argv),
             env: StringList::new(env),
             chdir: text(exec.chdir.as_str())?,
-            hostname: tree.hostname.as_deref().map(text).transpose()?,
+            namespaces: Self::clone_flags(namespaces)?,
+            hostname: hostname.map(text).transpose()?,
+            proc,
             capabilities,
             limits,
             groups: (!unprivileged).then(|| exec.ids.groups.iter().map(|gid| Gid::from_raw(*gid)).collect()),
@@ -108,9 +116,9 @@ impl Child {
         })
     }
 
-    /// The namespaces of `tree`, as clone3(2) takes them.
-    pub(super) fn clone_flags(tree: &Tree) -> Result<CloneFlags, RunError> {
-        tree.namespaces.iter().try_fold(CloneFlags::NONE, |flags, name| {
+    /// The namespaces' names, as clone3(2) takes them.
+    fn clone_flags(namespaces: &[String]) -> Result<CloneFlags, RunError> {
+        namespaces.iter().try_fold(CloneFlags::NONE, |flags, name| {
             let flag = match name.as_str() {
                 "mount" => CloneFlags::NEWNS,
                 "pid" => CloneFlags::NEWPID,
@@ -129,9 +137,9 @@ impl Child {
     }
 
     /// What pid 1 does, to its end.
-    pub(super) fn run(&self, tree: Tree, life: OwnedFd, report: OwnedFd, mut stack: Stack) -> ! {
+    pub(super) fn run(&self, life: OwnedFd, report: OwnedFd, mut stack: Stack) -> ! {
         let mut marks = [0; MARKS];
-        let main = match self.set_up(tree, &life, report.as_fd(), &mut stack, &mut marks) {
+        let main = match self.set_up(&life, report.as_fd(), &mut stack, &mut marks) {
             Ok(main) => main,
             Err(Failure { phase, index, errno }) => {
                 tell(report.as_fd(), Message::Failed { phase, index, errno });
@@ -145,32 +153,21 @@ impl Child {
     /// Takes the root and starts the main process; gives its pid.
     fn set_up(
         &self,
-        tree: Tree,
         life: &OwnedFd,
         report: BorrowedFd<'_>,
         stack: &mut Stack,
         marks: &mut [u64; MARKS],
     ) -> Result<rustix::process::Pid, Failure> {
-        marks[0] = now();
         // Before anything of the jail runs beside us: nobody traces us, and we die with the supervisor.
         rustix::process::set_dumpable_behavior(DumpableBehavior::NotDumpable).map_err(at(Phase::Guard))?;
         // For the main process, which begins with what we have; and for ourselves, since a pid 1 gets no signal from inside that
         // it has no handler for, and Rust's runtime has some, which could be run one upon the other until their stack is full.
         signal::all_default().map_err(io_at(Phase::Guard))?;
         init::die_with_supervisor(life.as_fd()).map_err(at(Phase::Guard))?;
-        let proc = make_proc(&tree)?;
-        take_root(&tree)?;
-        marks[1] = now();
-        for (index, late) in tree.late.iter().enumerate() {
-            let index = u32::try_from(index).unwrap_or(u32::MAX);
-            attach_late(&tree.root, late, proc.as_ref()).map_err(|errno| Failure {
-                phase: Phase::Mount,
-                index,
-                errno,
-            })?;
-        }
-        drop(proc);
-        marks[2] = now();
+        process::unshare(self.namespaces.without(CloneFlags::NEWPID)).map_err(io_at(Phase::Namespaces))?;
+        // In a user namespace the kernel makes one only as long as another is to be seen.
+        let proc = self.proc.map(proc).transpose().map_err(at(Phase::Proc))?;
+        leave_host()?;
         if let Some(name) = &self.hostname {
             rustix::system::sethostname(name.to_bytes()).map_err(at(Phase::Hostname))?;
         }
@@ -180,9 +177,12 @@ impl Child {
                 .map_err(at(Phase::Loopback))?;
             loopback_up(&socket).map_err(io_at(Phase::Loopback))?;
         }
-        drop(tree);
+        marks[0] = now();
+        take_tree(life.as_fd(), proc.as_ref(), marks)?;
+        drop(proc);
+        marks[3] = now();
         process::vfork(stack, &mut || {
-            marks[3] = now();
+            marks[4] = now();
             let Failure { phase, index, errno } = self.become_program(report, marks);
             tell(report, Message::Failed { phase, index, errno });
             1
@@ -196,7 +196,7 @@ impl Child {
             Ok(()) => {}
             Err(failure) => return failure,
         }
-        marks[4] = now();
+        marks[5] = now();
         tell(report, Message::Ready { marks: *marks });
         io_at(Phase::Exec)(execve(&self.program, &self.argv, &self.env))
     }
@@ -284,30 +284,81 @@ fn tell(to: BorrowedFd<'_>, message: Message) {
     let _ = rustix::net::send(to, &message.to_bytes(), rustix::net::SendFlags::NOSIGNAL);
 }
 
-/// Makes the tree our root and lets go of the host's.
-fn take_root(tree: &Tree) -> Result<(), Failure> {
-    leave_chroot(tree).map_err(at(Phase::Attach))?;
+/// Takes what the supervisor has built meanwhile: the root first, then what is attached to it.
+fn take_tree(life: BorrowedFd<'_>, proc: Option<&OwnedFd>, marks: &mut [u64; MARKS]) -> Result<(), Failure> {
+    let mut buffer = Buffer::new();
+    let mut taken: Option<OwnedFd> = None;
+    let mut index = 0;
+    loop {
+        let part = handover::receive(life, &mut buffer).map_err(at(Phase::Attach))?;
+        let late = |errno| Failure { phase: Phase::Mount, index, errno };
+        match (part, &taken) {
+            (Some(Part::Root(root)), None) => {
+                marks[1] = now();
+                take_root(&root)?;
+                taken = Some(root);
+                marks[2] = now();
+                continue;
+            }
+            (Some(Part::Mount(mount, place)), Some(root)) => attach_late(root, &mount, place).map_err(late)?,
+            (Some(Part::Proc(place)), Some(root)) => {
+                attach_late(root, proc.ok_or_else(|| late(Errno::PROTO))?, place).map_err(late)?;
+            }
+            (Some(Part::Done), Some(_)) => return Ok(()),
+            // The supervisor tells why, if it still lives.
+            (None, _) => process::exit(1),
+            (Some(_), _) => return Err(at(Phase::Attach)(Errno::PROTO)),
+        }
+        index += 1;
+    }
+}
+
+/// Lets go of the host's tree, for an empty one. Both pivot_root(2), which asks every thread of the host for its root, and
+/// umount2(2), which waits for every processor, are done while the supervisor builds the tree.
+fn leave_host() -> Result<(), Failure> {
+    let empty = empty().map_err(at(Phase::Private))?;
+    leave_chroot(&empty).map_err(at(Phase::Private))?;
     // Shared mounts would carry what we do here back to the host: the lazy unmount below would take the host's own
     // mounts away.
     mount_setattr(fs::CWD, c"/", true, MountAttr::default()).map_err(io_at(Phase::Private))?;
-    move_mount(&tree.root, c"", fs::CWD, c"/", MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH).map_err(at(Phase::Attach))?;
-    rustix::process::fchdir(&tree.root).map_err(at(Phase::Attach))?;
+    move_mount(&empty, c"", fs::CWD, c"/", MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH).map_err(at(Phase::Pivot))?;
+    rustix::process::fchdir(&empty).map_err(at(Phase::Pivot))?;
     // pivot_root(2): with "." twice the old root ends up on top of the new one, and no directory for it is needed.
     rustix::process::pivot_root(c".", c".").map_err(at(Phase::Pivot))?;
     unmount(c".", UnmountFlags::DETACH).map_err(at(Phase::Detach))?;
     rustix::process::chdir(c"/").map_err(at(Phase::Detach))
 }
 
+/// A directory in which nothing is, and never will be.
+fn empty() -> Result<OwnedFd, Errno> {
+    let fs = fsopen(c"tmpfs", FsOpenFlags::FSOPEN_CLOEXEC)?;
+    fsconfig_set_string(fs.as_fd(), c"mode", c"0555")?;
+    fsconfig_create(fs.as_fd())?;
+    fsmount(fs.as_fd(), FsMountFlags::FSMOUNT_CLOEXEC, MountAttrFlags::MOUNT_ATTR_RDONLY | LOCKED)
+}
+
+/// What no mount of ours but the program's own needs.
+const LOCKED: MountAttrFlags =
+    MountAttrFlags::MOUNT_ATTR_NOSUID.union(MountAttrFlags::MOUNT_ATTR_NODEV).union(MountAttrFlags::MOUNT_ATTR_NOEXEC);
+
+/// Makes the tree our root. It covers the empty one for good: whoever may chroot(2) and climbs out of it by `..` is stopped at
+/// its top, since nothing but a mount's top is above; path_resolution(7).
+fn take_root(root: &OwnedFd) -> Result<(), Failure> {
+    move_mount(root, c"", fs::CWD, c"/", MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH).map_err(at(Phase::Attach))?;
+    rustix::process::fchdir(root).map_err(at(Phase::Attach))?;
+    rustix::process::chroot(c".").map_err(at(Phase::Attach))
+}
+
 /// If we were started in a chroot(2), goes to the root of the namespace: what is above would stay there under the jail, and
 /// CAP_SYS_CHROOT is all that is needed to climb to it.
-fn leave_chroot(tree: &Tree) -> Result<(), Errno> {
+fn leave_chroot(elsewhere: &OwnedFd) -> Result<(), Errno> {
     let start = fs::open(c"/", OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?;
     let place = || -> Result<_, Errno> {
         let stat = fs::statx(fs::CWD, c".", AtFlags::empty(), StatxFlags::INO | StatxFlags::MNT_ID)?;
         Ok((stat.stx_mnt_id, stat.stx_ino))
     };
     // With a root elsewhere, `..` ends at the root of the namespace only.
-    rustix::process::fchdir(&tree.root)?;
+    rustix::process::fchdir(elsewhere)?;
     rustix::process::chroot(c".")?;
     rustix::process::fchdir(start)?;
     let mut last = None;
@@ -321,28 +372,12 @@ fn leave_chroot(tree: &Tree) -> Result<(), Errno> {
     }
 }
 
-/// The /proc of our pid namespace, where one is wanted. In a user namespace the kernel makes one only as long as another is to be
-/// seen, so it comes before the host's tree is let go of.
-fn make_proc(tree: &Tree) -> Result<Option<OwnedFd>, Failure> {
-    let mut late = tree.late.iter().enumerate();
-    let found = late.find_map(|(index, late)| match late.what {
-        LateMount::Proc(view) => Some((index, view)),
-        LateMount::Mount(_) => None,
-    });
-    let Some((index, view)) = found else { return Ok(None) };
-    let index = u32::try_from(index).unwrap_or(u32::MAX);
-    proc(view).map(Some).map_err(|errno| Failure { phase: Phase::Mount, index, errno })
-}
-
-/// Attaches one of the mounts that had to wait.
-fn attach_late(root: &OwnedFd, late: &Late, proc: Option<&OwnedFd>) -> Result<(), Errno> {
+/// Attaches one of the mounts that had to wait, at a place below the root that is opened without following links.
+fn attach_late(root: &OwnedFd, mount: &OwnedFd, place: &CStr) -> Result<(), Errno> {
     let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    let point = fs::openat2(root, late.at.as_c_str(), flags, Mode::empty(), WITHIN)?;
+    let point = fs::openat2(root, place, flags, Mode::empty(), WITHIN)?;
     let onto = MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH | MoveMountFlags::MOVE_MOUNT_T_EMPTY_PATH;
-    match &late.what {
-        LateMount::Mount(mount) => move_mount(mount, c"", &point, c"", onto),
-        LateMount::Proc(_) => move_mount(proc.ok_or(Errno::BADF)?, c"", &point, c"", onto),
-    }
+    move_mount(mount, c"", &point, c"", onto)
 }
 
 /// proc(5) of our pid namespace.
@@ -355,11 +390,7 @@ fn proc(view: ProcView) -> Result<OwnedFd, Errno> {
     }
     fsconfig_create(fs.as_fd())?;
     // Read-only: a jailed root could write /proc/sys/kernel/core_pattern without any capability.
-    let attr = MountAttrFlags::MOUNT_ATTR_RDONLY
-        | MountAttrFlags::MOUNT_ATTR_NOSUID
-        | MountAttrFlags::MOUNT_ATTR_NODEV
-        | MountAttrFlags::MOUNT_ATTR_NOEXEC;
-    fsmount(fs.as_fd(), FsMountFlags::FSMOUNT_CLOEXEC, attr)
+    fsmount(fs.as_fd(), FsMountFlags::FSMOUNT_CLOEXEC, MountAttrFlags::MOUNT_ATTR_RDONLY | LOCKED)
 }
 
 /// rctl(8)'s word as setrlimit(2) names it.
@@ -386,6 +417,8 @@ pub(super) fn explain(phase: Phase, index: u32, errno: Errno, exec: &Exec, late:
     let ids = &exec.ids;
     let (what, help): (String, Option<&str>) = match phase {
         Phase::Guard => ("keep the jail's init from outliving its supervisor".into(), None),
+        Phase::Namespaces => ("give the jail its own namespaces".into(), None),
+        Phase::Proc => ("make the jail's own /proc".into(), None),
         Phase::Private => ("make the mounts of the new namespace private".into(), None),
         Phase::Attach => ("make the tree the root of the jail".into(), None),
         Phase::Mount => match late.get(index) {
@@ -431,9 +464,10 @@ pub(super) fn explain(phase: Phase, index: u32, errno: Errno, exec: &Exec, late:
         _ => Class::Setup,
     };
     let help = match (phase, errno) {
-        (Phase::Private | Phase::Attach | Phase::Mount | Phase::Pivot | Phase::Detach, Errno::PERM | Errno::NOSYS) => {
-            source::setting(errno)
-        }
+        (
+            Phase::Proc | Phase::Private | Phase::Attach | Phase::Mount | Phase::Pivot | Phase::Detach,
+            Errno::PERM | Errno::NOSYS,
+        ) => source::setting(errno),
         _ => help.map(str::to_owned),
     };
     RunError { class, what, help, cause: Some(errno.into()) }

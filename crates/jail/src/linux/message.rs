@@ -9,6 +9,10 @@ use rustix::io::Errno;
 pub(super) enum Phase {
     /// PR_SET_DUMPABLE, PR_SET_PDEATHSIG.
     Guard,
+    /// unshare(2).
+    Namespaces,
+    /// Making proc(5).
+    Proc,
     /// Making every mount of the new namespace private.
     Private,
     /// Attaching the root.
@@ -45,8 +49,10 @@ pub(super) enum Phase {
     Exec,
 }
 
-const PHASES: [Phase; 18] = [
+const PHASES: [Phase; 20] = [
     Phase::Guard,
+    Phase::Namespaces,
+    Phase::Proc,
     Phase::Private,
     Phase::Attach,
     Phase::Mount,
@@ -67,14 +73,15 @@ const PHASES: [Phase; 18] = [
 ];
 
 /// Moments that are told, in CLOCK_MONOTONIC nanoseconds.
-pub(super) const MARKS: usize = 5;
+pub(super) const MARKS: usize = 6;
 
 /// A message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Message {
     /// The main process is about to call execve(2). Its sender is that process.
     Ready {
-        /// When the child began, had its root, had its /proc, began as main process, was ready.
+        /// When the child had its namespaces, was handed the root, had taken it, had its late mounts, began as main process, was
+        /// ready.
         marks: [u64; MARKS],
     },
     /// It could not go on.
@@ -158,7 +165,7 @@ mod tests {
     #[test]
     fn every_message_comes_back_as_it_was() {
         let mut all = vec![
-            Message::Ready { marks: [1, 2, 3, 4, u64::MAX] },
+            Message::Ready { marks: [1, 2, 3, 4, 5, u64::MAX] },
             Message::Ended { status: -1, left: true },
             Message::Ended { status: 0x0700, left: false },
             Message::Pinned,

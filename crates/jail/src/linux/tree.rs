@@ -13,7 +13,7 @@ use rustix::mount::{
 };
 use thinjail_closure::tree::Kind;
 use thinjail_plan::path::RootPath;
-use thinjail_plan::step::{Access, Confine, Content, Planned, ProcView, Source, Step};
+use thinjail_plan::step::{Access, Content, Planned, ProcView, Source, Step};
 use thinjail_sys::linux::mount::mount_setattr;
 
 use super::devices;
@@ -28,10 +28,6 @@ pub(super) struct Tree {
     pub(super) root: OwnedFd,
     /// What the child attaches once the root is attached, in order.
     pub(super) late: Vec<Late>,
-    /// What confines the child.
-    pub(super) namespaces: Vec<String>,
-    /// Host name inside.
-    pub(super) hostname: Option<String>,
 }
 
 /// A mount that waits for the root to be attached.
@@ -51,7 +47,7 @@ pub(super) enum LateMount {
     /// Before Linux 6.15 a detached tree takes no mounts.
     Mount(OwnedFd),
     /// proc(5) shows the pid namespace of the process that makes it.
-    Proc(ProcView),
+    Proc,
 }
 
 /// Masked under a full /proc: what tells of the host, its keys and its addresses in memory. Docker's list without /sys.
@@ -108,13 +104,6 @@ enum Owner {
 
 /// Does every step that is done inside.
 pub(super) fn build(steps: &[Planned], made: &[HostDir]) -> Result<Tree, RunError> {
-    let confine = steps.iter().find_map(|planned| match &planned.step {
-        Step::Confine(confine) => Some(confine),
-        _ => None,
-    });
-    let Some(Confine::Linux { namespaces, hostname }) = confine else {
-        return Err(malformed("it does not say which namespaces"));
-    };
     let steps = steps.iter().map(|planned| &planned.step);
     let steps: Vec<&Step> = steps.filter(|step| !matches!(step, Step::Confine(_))).collect();
     let Some((Step::Tmpfs { at, size, mode, uid, gid, access }, mut steps)) = steps.split_first() else {
@@ -132,10 +121,10 @@ pub(super) fn build(steps: &[Planned], made: &[HostDir]) -> Result<Tree, RunErro
     }
     mount_setattr(&builder.root, c"", false, source::attributes(*access)).map_err(|cause| not_read_only(at, cause))?;
     let Builder { root, late, .. } = builder;
-    Ok(Tree { root, late, namespaces: namespaces.clone(), hostname: hostname.clone() })
+    Ok(Tree { root, late })
 }
 
-fn malformed(why: &str) -> RunError {
+pub(super) fn malformed(why: &str) -> RunError {
     RunError::setup("carry out the plan".into(), io::Error::other(format!("{why}; this is a bug in thinjail")))
 }
 
@@ -337,7 +326,7 @@ impl Builder<'_> {
 
     fn proc(&mut self, at: &RootPath, view: ProcView) -> Result<(), RunError> {
         self.make_dir(at, 0o755, (0, 0))?;
-        self.wait_for_root(LateMount::Proc(view), at)?;
+        self.wait_for_root(LateMount::Proc, at)?;
         if view == ProcView::Pid {
             return Ok(());
         }

@@ -1,6 +1,7 @@
 //! clone3(2), clone(2), close_range(2).
 
 use std::io;
+use std::mem::MaybeUninit;
 use std::os::fd::{FromRawFd, OwnedFd, RawFd};
 
 pub use crate::both::process::{exit, is_directory, is_inherited, keep_on_exec};
@@ -28,6 +29,18 @@ impl CloneFlags {
     #[must_use]
     pub const fn and(self, other: Self) -> Self {
         Self(self.0 | other.0)
+    }
+
+    /// What both have.
+    #[must_use]
+    pub const fn only(self, other: Self) -> Self {
+        Self(self.0 & other.0)
+    }
+
+    /// Without those of the other.
+    #[must_use]
+    pub const fn without(self, other: Self) -> Self {
+        Self(self.0 & !other.0)
     }
 }
 
@@ -79,15 +92,29 @@ pub fn clone3(flags: CloneFlags) -> io::Result<Side> {
     }
 }
 
+/// `int unshare(int flags)`: the calling process gets these namespaces of its own; `CLONE_NEWPID` would be its children's.
+///
+/// # Errors
+/// As [`clone3`].
+///
+/// unshare(2), namespaces(7).
+pub fn unshare(flags: CloneFlags) -> io::Result<()> {
+    #[allow(clippy::cast_possible_truncation, reason = "the constants come from a c_int")]
+    // SAFETY: takes a number. The namespaces in `CloneFlags` share no memory and no descriptors between threads, and the
+    // process has one thread (a rule of the project, see the crate's doc).
+    let status = unsafe { libc::unshare(flags.0 as libc::c_int) };
+    if status == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}
+
 /// Memory for the stack of [`vfork`]'s child; made beforehand, so that the call itself allocates nothing.
 #[derive(Debug)]
-pub struct Stack(Box<[u128]>);
+pub struct Stack(Box<[MaybeUninit<u128>]>);
 
 impl Stack {
-    /// 64 KiB: several times what a few system calls and a message take.
+    /// 64 KiB: several times what a few system calls and a message take. Only what is used of it costs memory.
     #[must_use]
     pub fn new() -> Self {
-        Self(vec![0; 4096].into_boxed_slice())
+        Self(Box::new_uninit_slice(4096))
     }
 }
 
