@@ -55,7 +55,13 @@ impl Host {
     /// some processors can run.
     fn loader(&self, caller: u32) -> closure::System {
         match self.live {
-            true => closure::System::running(caller),
+            true => {
+                let mut system = closure::System::running(caller);
+                if let Some(machines) = &mut system.accept {
+                    machines.retain(this_system::runs);
+                }
+                system
+            }
             false => closure::System { caller, ..closure::System::default() },
         }
     }

@@ -3,6 +3,7 @@
 mod capability;
 mod child;
 mod devices;
+mod filter;
 mod handover;
 mod init;
 mod message;

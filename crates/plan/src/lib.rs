@@ -17,5 +17,6 @@ pub mod show;
 pub mod spec;
 mod special;
 pub mod step;
+pub mod syscalls;
 pub mod wants;
 mod wishes;

@@ -38,6 +38,15 @@ pub enum Network {
     None,
 }
 
+/// Which system calls are refused beside the default list, and which are given back; seccomp(2).
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Syscalls {
+    /// Given back, by name, sorted; also families of sockets and `set-id`.
+    pub allowed: Vec<String>,
+    /// Refused as well, by name, sorted.
+    pub refused: Vec<String>,
+}
+
 /// What is run once everything is in place.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Exec {
@@ -51,6 +60,9 @@ pub struct Exec {
     pub ids: Ids,
     /// Capabilities kept, as capabilities(7) spells them without `CAP_`, lowercase, sorted. Empty on FreeBSD.
     pub capabilities: Vec<String>,
+    /// Linux: what differs from the default list of system calls.
+    #[serde(default)]
+    pub syscalls: Syscalls,
     /// umask(2).
     pub umask: u32,
     /// Working directory.

@@ -22,6 +22,7 @@ mod problem;
 mod programs;
 mod quantity;
 pub(crate) mod signals;
+mod syscalls;
 mod unprivileged;
 mod ways;
 

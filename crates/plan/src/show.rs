@@ -4,7 +4,7 @@ use std::fmt::{self, Write as _};
 use std::time::Duration;
 
 use crate::facts::{System, SystemKind};
-use crate::plan::{Exec, Network, Plan, Wait};
+use crate::plan::{Exec, Network, Plan, Syscalls, Wait};
 use crate::resolve::limits::{Unit, unit};
 use crate::resolve::signals;
 use crate::step::{Access, Confine, Content, Planned, ProcView, Step};
@@ -75,6 +75,7 @@ fn run(f: &mut fmt::Formatter<'_>, exec: &Exec, kind: SystemKind) -> fmt::Result
     field(f, "group", &format!("gid {}, further groups {}", exec.ids.gid, listed(&groups)))?;
     if kind == SystemKind::Linux {
         field(f, "capabilities", &format!("{}; no new privileges", listed(&exec.capabilities)))?;
+        field(f, "system calls", &syscalls(&exec.syscalls))?;
     }
     field(f, "umask", &format!("{:03o}", exec.umask))?;
     field(f, "directory", &exec.chdir.to_string())?;
@@ -198,6 +199,16 @@ fn rights(access: Access) -> String {
     let exec = if access.exec { "" } else { ", no exec" };
     let dev = if access.dev { ", device" } else { "" };
     format!("{write}{exec}{dev}")
+}
+
+fn syscalls(syscalls: &Syscalls) -> String {
+    let mut text = "all but those of the default list".to_owned();
+    for (what, words) in [("given back", &syscalls.allowed), ("and refused", &syscalls.refused)] {
+        if !words.is_empty() {
+            text += &format!("; {what}: {}", words.join(" "));
+        }
+    }
+    text
 }
 
 fn listed(words: &[String]) -> String {

@@ -31,6 +31,10 @@ pub struct Spec {
     pub programs: Vec<String>,
     /// Capabilities kept, by name, or a preset: `drop-user`.
     pub capabilities: Words,
+    /// System calls that are given back of those which every jail refuses.
+    pub allow_syscalls: Vec<String>,
+    /// System calls that are refused beside them.
+    pub deny_syscalls: Vec<String>,
     /// Files and directories of the host, read-only, at the same path inside.
     pub read: Vec<String>,
     /// The same, writable.

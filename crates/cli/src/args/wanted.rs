@@ -25,6 +25,12 @@ pub(crate) struct Wanted {
     /// Capabilities kept, by name, or `drop-user`: start as root, then drop
     #[arg(long, value_name = "NAME,...", value_delimiter = ',')]
     capabilities: Vec<String>,
+    /// System calls given back of those that every jail refuses
+    #[arg(long, value_name = "NAME,...", value_delimiter = ',')]
+    allow_syscalls: Vec<String>,
+    /// System calls refused as well
+    #[arg(long, value_name = "NAME,...", value_delimiter = ',')]
+    deny_syscalls: Vec<String>,
 
     /// File or directory of the host, read-only, at the same path inside
     #[arg(long, value_name = "PATH", help_heading = "What is inside")]
@@ -114,6 +120,8 @@ impl Wanted {
             users: named(self.users),
             programs: named(self.programs).into_iter().map(|name| program(name, here)).collect(),
             capabilities: Words::List(named(self.capabilities)),
+            allow_syscalls: named(self.allow_syscalls),
+            deny_syscalls: named(self.deny_syscalls),
             read: paths(self.read),
             write: paths(self.write),
             mount: self.mount.into_iter().map(mount).collect(),

@@ -3,10 +3,16 @@
 use std::collections::BTreeSet;
 use std::io;
 
+use thinjail_closure::machine::Machine;
 use thinjail_plan::facts::{Mounted, System, SystemKind};
 use thinjail_sys::freebsd::sysctl::sysctlbyname_int;
 
 pub(super) const KIND: SystemKind = SystemKind::FreeBsd;
+
+/// Whether a jail runs programs of this machine: those that the host runs.
+pub(super) fn runs(_machine: &Machine) -> bool {
+    true
+}
 
 /// getosreldate(3).
 pub(super) fn system() -> io::Result<System> {

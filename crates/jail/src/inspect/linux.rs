@@ -3,10 +3,16 @@
 use std::collections::BTreeSet;
 use std::io;
 
+use thinjail_closure::machine::Machine;
 use thinjail_plan::facts::{Mounted, System, SystemKind};
 use thinjail_plan::path::HostPath;
 
 pub(super) const KIND: SystemKind = SystemKind::Linux;
+
+/// Whether a jail runs programs of this machine: the ways that those of 32 bits take into the kernel are closed.
+pub(super) fn runs(machine: &Machine) -> bool {
+    machine.wide
+}
 
 /// uname(2).
 pub(super) fn system() -> io::Result<System> {

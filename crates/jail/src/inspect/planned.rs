@@ -192,6 +192,7 @@ mod tests {
                 env: vec![],
                 ids,
                 capabilities: vec![],
+                syscalls: thinjail_plan::plan::Syscalls::default(),
                 umask: 0,
                 chdir: RootPath::root(),
                 limits: vec![],

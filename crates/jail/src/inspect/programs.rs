@@ -1,10 +1,11 @@
 //! Programs, and all the files they need to start.
 
-use thinjail_closure::closure::{FindError, Finder, Request};
+use thinjail_closure::closure::{FindError, Finder, NotExecutable, Request};
 use thinjail_closure::tree::ResolveError;
 use thinjail_plan::facts::{ProgramFact, Wants};
 
 use super::paths::why;
+use super::this_system;
 
 /// The closure of a program in the environment that it will have.
 pub(super) fn program(finder: &mut Finder<'_>, written: &str, wants: &Wants) -> ProgramFact {
@@ -32,6 +33,10 @@ fn refused(error: &FindError) -> ProgramFact {
         FindError::NotInPath { searched, .. } => {
             let places: Vec<_> = searched.iter().map(|directory| directory.display().to_string()).collect();
             ProgramFact::NotFound { why: format!("there is no such program in {}", places.join(", ")) }
+        }
+        FindError::NotExecutable { why: NotExecutable::OtherMachine(machine), .. } if !this_system::runs(machine) => {
+            let why = format!("it is made for {machine}, and a jail on this system runs programs of 64 bits only");
+            ProgramFact::NotExecutable { why }
         }
         FindError::NotExecutable { why: cause, .. } => ProgramFact::NotExecutable { why: why(cause) },
     }

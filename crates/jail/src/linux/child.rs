@@ -21,10 +21,11 @@ use thinjail_sys::linux::keyring::join_session_keyring;
 use thinjail_sys::linux::mount::{MountAttr, mount_setattr};
 use thinjail_sys::linux::net::loopback_up;
 use thinjail_sys::linux::process::{self, CloneFlags, CloseRange, Stack};
-use thinjail_sys::linux::seccomp::deny_user_namespaces;
+use thinjail_sys::linux::seccomp::set_filter;
 use thinjail_sys::linux::signal;
 
 use super::Confinement;
+use super::filter::Filter;
 use super::handover::{Buffer, Part};
 use super::message::{MARKS, Message, Phase};
 use super::tree::WITHIN;
@@ -53,6 +54,7 @@ pub(super) struct Child {
     descriptors: Vec<i32>,
     tty: bool,
     own_network: bool,
+    filter: Filter,
     pub(super) wait_all: bool,
 }
 
@@ -112,6 +114,8 @@ impl Child {
             descriptors: exec.descriptors.clone(),
             tty: exec.tty,
             own_network: exec.network == Network::None,
+            filter: Filter::of(&exec.syscalls)
+                .ok_or_else(|| bad("the filter of system calls", "there is no such system call"))?,
             wait_all: plan.stop.wait == thinjail_plan::plan::Wait::All,
         })
     }
@@ -198,6 +202,10 @@ impl Child {
         }
         marks[5] = now();
         tell(report, Message::Ready { marks: *marks });
+        // Last: what is refused now is refused to the program and to nobody else.
+        if let Err(error) = set_filter(self.filter.instructions()) {
+            return io_at(Phase::Filter)(error);
+        }
         io_at(Phase::Exec)(execve(&self.program, &self.argv, &self.env))
     }
 
@@ -229,7 +237,6 @@ impl Child {
         for descriptor in &self.descriptors {
             process::keep_on_exec(*descriptor).map_err(io_at(Phase::Descriptors))?;
         }
-        deny_user_namespaces().map_err(io_at(Phase::Filter))?;
         rustix::process::umask(self.umask);
         rustix::process::chdir(self.chdir.as_c_str()).map_err(at(Phase::Chdir))
     }
@@ -447,10 +454,7 @@ pub(super) fn explain(phase: Phase, index: u32, errno: Errno, exec: &Exec, late:
             Some("the caller has to have them itself"),
         ),
         Phase::NoNewPrivs => ("set no_new_privs".into(), None),
-        Phase::Filter => (
-            "keep user namespaces out of the jail by seccomp(2)".into(),
-            Some("the kernel needs CONFIG_SECCOMP_FILTER"),
-        ),
+        Phase::Filter => ("refuse system calls by seccomp(2)".into(), Some("the kernel needs CONFIG_SECCOMP_FILTER")),
         Phase::Descriptors => ("close the descriptors that are not named".into(), None),
         Phase::Chdir => (
             format!("change to the directory {} inside as user {}", exec.chdir, ids.uid),

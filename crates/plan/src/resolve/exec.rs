@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::identity::Who;
 use super::problem::{Problem, Report};
-use super::{capabilities, limits, quantity, signals};
+use super::{capabilities, limits, quantity, signals, syscalls};
 use crate::defaults;
 use crate::facts::SystemKind;
 use crate::path::RootPath;
@@ -28,6 +28,7 @@ pub(super) fn exec(
         env: env(spec, who, kind, report),
         ids: who.ids.clone(),
         capabilities: capabilities::resolve(spec, kind, report),
+        syscalls: syscalls::resolve(spec, kind, report),
         umask: umask(spec, report),
         chdir: chdir(spec, report),
         limits: limits::resolve(spec, report),

@@ -137,7 +137,7 @@ const WORDS: &[(&str, &str, &str)] = &[
     ("Service", SYSTEMD, "the keys stand without such a heading, as key = \"value\""),
     ("StateDirectory", SYSTEMD, "state-dir"),
     ("SupplementaryGroups", SYSTEMD, "groups"),
-    ("SystemCallFilter", SYSTEMD, "no system calls are filtered in this version"),
+    ("SystemCallFilter", SYSTEMD, "every jail has a filter; `deny-syscalls` refuses more, `allow-syscalls` gives back"),
     ("TasksMax", SYSTEMD, "limits.maxproc"),
     ("TemporaryFileSystem", SYSTEMD, "tmp"),
     ("TimeoutStopSec", SYSTEMD, "stop-timeout"),

@@ -46,10 +46,12 @@ impl Shape {
 
 /// The keys of a profile.
 pub(super) const KEYS: &[(&str, Shape)] = &[
+    ("allow-syscalls", Shape::List),
     ("cache-dir", Shape::Text),
     ("capabilities", Shape::Words),
     ("chdir", Shape::Text),
     ("command", Shape::Words),
+    ("deny-syscalls", Shape::List),
     ("descriptors", Shape::Numbers),
     ("devices", Shape::List),
     ("env", Shape::Texts),

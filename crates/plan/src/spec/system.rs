@@ -37,6 +37,8 @@ impl Spec {
             users,
             programs,
             capabilities,
+            allow_syscalls,
+            deny_syscalls,
             read,
             write,
             mount,
@@ -74,6 +76,8 @@ impl Spec {
         self.users.extend(users);
         self.programs.extend(programs);
         append_words(&mut self.capabilities, capabilities);
+        self.allow_syscalls.extend(allow_syscalls);
+        self.deny_syscalls.extend(deny_syscalls);
         self.read.extend(read);
         self.write.extend(write);
         self.mount.extend(mount);

@@ -31,6 +31,24 @@ fn of_capabilities() {
 }
 
 #[test]
+fn of_system_calls() {
+    let (told, help) = problem("allow-syscalls = [\"MOUNT\"]");
+    assert_eq!(told, "allow-syscalls: mount is never allowed: it changes what is mounted where");
+    assert_eq!(help, "take it out; a program that needs it can't be jailed");
+    for name in ["clone", "clone3", "unshare", "setns", "bpf", "ioctl", "open_by_handle_at", "kexec_load"] {
+        assert!(what(&format!("allow-syscalls = [{name:?}]")).contains("is never allowed"), "{name}");
+    }
+    assert_eq!(problem("allow-syscalls = [\"socket\"]").1, "name the family, such as af_vsock");
+    assert_eq!(what("allow-syscalls = [\"read\"]"), "allow-syscalls: read is allowed as it is");
+    assert_eq!(problem("allow-syscalls = [\"keyctrl\"]").1, "did you mean keyctl?");
+    assert_eq!(problem("allow-syscalls = [\"vsock\"]").1, "did you mean af_vsock?");
+    assert_eq!(problem("deny-syscalls = [\"chrot\"]").1, "did you mean chroot?");
+    assert_eq!(what("deny-syscalls = [\"execve\"]"), "deny-syscalls: without execve no program is started");
+    let both = "allow-syscalls = [\"ptrace\"]\ndeny-syscalls = [\"ptrace\"]";
+    assert_eq!(what(both), "allow-syscalls and deny-syscalls both name ptrace");
+}
+
+#[test]
 fn of_limits() {
     assert_eq!(
         problem("limits.memoryuse = \"1G\""),

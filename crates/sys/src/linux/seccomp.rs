@@ -1,84 +1,228 @@
-//! seccomp(2): one filter, which keeps user namespaces from those who run under it.
+//! seccomp(2): from rules to a filter, also at compile time, and the call that sets it.
+
+#[cfg(test)]
+mod tests;
 
 use std::io;
 
-use libc::{BPF_ABS, BPF_ALU, BPF_AND, BPF_JEQ, BPF_JMP, BPF_JSET, BPF_K, BPF_LD, BPF_RET, BPF_W, sock_filter};
+pub use libc::sock_filter;
+use libc::{BPF_ABS, BPF_JA, BPF_JEQ, BPF_JGE, BPF_JMP, BPF_JSET, BPF_K, BPF_LD, BPF_RET, BPF_W};
 
-/// The numbers that a way into the kernel gives to the calls which make namespaces.
-struct Calls {
-    /// `AUDIT_ARCH_*` of linux/audit.h.
-    arch: u32,
-    clone: u32,
-    unshare: u32,
+/// What a system call is told. An argument is counted from 0, and only its low half is looked at: where that is not all that
+/// the kernel looks at, a rule is none.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Rule<'a> {
+    /// It is done.
+    Allow,
+    /// This errno.
+    Refuse(i32),
+    /// This errno if an argument has one of these bits.
+    Bits {
+        /// Which argument.
+        argument: u32,
+        /// The bits.
+        mask: u32,
+        /// What is said then.
+        errno: i32,
+    },
+    /// The same, but only if another argument has one of other bits.
+    BitsIf {
+        /// The other argument.
+        other: u32,
+        /// Its bits.
+        of: u32,
+        /// Which argument.
+        argument: u32,
+        /// The bits.
+        mask: u32,
+        /// What is said then.
+        errno: i32,
+    },
+    /// This errno unless an argument is one of these.
+    Only {
+        /// Which argument.
+        argument: u32,
+        /// The values.
+        values: &'a [u32],
+        /// What is said otherwise.
+        errno: i32,
+    },
+    /// This errno if an argument is one of these.
+    Except {
+        /// Which argument.
+        argument: u32,
+        /// The values.
+        values: &'a [u32],
+        /// What is said then.
+        errno: i32,
+    },
 }
 
-/// The same on every machine.
-const CLONE3: u32 = 435;
-
-/// All ways in that a processor has: programs of 32 bits, and int 0x80 from 64, have numbers of their own. That of x32 is told
-/// from x86-64 by a bit in the number.
+/// `AUDIT_ARCH_*` of linux/audit.h for the machine that this is built for. Every other way into the kernel (programs of 32 bits,
+/// int 0x80) has another, and numbers of its own.
 #[cfg(target_arch = "x86_64")]
-const MACHINES: [Calls; 2] =
-    [Calls { arch: 0xc000_003e, clone: 56, unshare: 272 }, Calls { arch: 0x4000_0003, clone: 120, unshare: 310 }];
+pub const MACHINE: u32 = 0xc000_003e;
 #[cfg(target_arch = "aarch64")]
-const MACHINES: [Calls; 2] =
-    [Calls { arch: 0xc000_00b7, clone: 220, unshare: 97 }, Calls { arch: 0x4000_0028, clone: 120, unshare: 337 }];
+pub const MACHINE: u32 = 0xc000_00b7;
 #[cfg(target_arch = "riscv64")]
-const MACHINES: [Calls; 2] =
-    [Calls { arch: 0xc000_00f3, clone: 220, unshare: 97 }, Calls { arch: 0x4000_00f3, clone: 220, unshare: 97 }];
+pub const MACHINE: u32 = 0xc000_00f3;
 
-/// `__X32_SYSCALL_BIT`; no number elsewhere has it.
-const X32: u32 = 0x4000_0000;
+/// `BPF_MAXINSNS`: no filter may have more instructions.
+pub const MOST: usize = 4096;
 
-/// Offsets in `struct seccomp_data`, and that of the half of the first argument that has the flags.
+/// Offsets in `struct seccomp_data`.
 const NUMBER: u32 = 0;
 const ARCH: u32 = 4;
-const FLAGS: u32 = 16;
+const ARGUMENTS: u32 = 16;
+
+/// A stretch of numbers with one rule, up to where the next one begins.
+type Stretch<'a> = (u32, Rule<'a>);
+
+/// As many as there can be: two for each number of a machine.
+const STRETCHES: usize = 1024;
+
+/// Writes the filter of `rules`, which are sorted by number, each there once; numbers without one are allowed up to `end`, and
+/// unknown (ENOSYS) from there on. Says how many instructions that takes; none where they don't fit.
+///
+/// The numbers are searched for by halves, so that neither a system call goes through a long list nor the kernel, which tries
+/// each number once when the filter is set to learn which ones it need never ask for again.
+#[must_use]
+pub const fn compile(machine: u32, rules: &[(u32, Rule<'_>)], end: u32, out: &mut [sock_filter]) -> Option<usize> {
+    const UNKNOWN: Rule<'_> = Rule::Refuse(libc::ENOSYS);
+    let mut stretches: [Stretch<'_>; STRETCHES] = [(0, Rule::Allow); STRETCHES];
+    let (mut count, mut next, mut at) = (0, 0, 0);
+    while at < rules.len() {
+        let (number, rule) = rules[at];
+        if number < next || number >= end || count + 4 > STRETCHES {
+            return None;
+        }
+        if number > next {
+            count = add(&mut stretches, count, next, Rule::Allow);
+        }
+        count = add(&mut stretches, count, number, rule);
+        next = number + 1;
+        at += 1;
+    }
+    if next < end {
+        count = add(&mut stretches, count, next, Rule::Allow);
+    }
+    count = add(&mut stretches, count, end, UNKNOWN);
+    let length = 4 + size(&stretches, 0, count);
+    if length > out.len() {
+        return None;
+    }
+    out[0] = load(ARCH);
+    out[1] = jump(BPF_JEQ, machine, 1, 0);
+    out[2] = refuse(libc::ENOSYS);
+    out[3] = load(NUMBER);
+    tree(&stretches, 0, count, out, 4);
+    Some(length)
+}
+
+/// Adds a stretch, or lets the one before it go on.
+const fn add<'a>(stretches: &mut [Stretch<'a>; STRETCHES], count: usize, from: u32, rule: Rule<'a>) -> usize {
+    if count > 0 {
+        match (stretches[count - 1].1, rule) {
+            (Rule::Allow, Rule::Allow) => return count,
+            (Rule::Refuse(one), Rule::Refuse(two)) if one == two => return count,
+            _ => {}
+        }
+    }
+    stretches[count] = (from, rule);
+    count + 1
+}
+
+/// How far a jump of a test reaches.
+const NEAR: usize = 255;
+
+/// Instructions for the stretches from `low` to before `high`.
+const fn size(stretches: &[Stretch<'_>; STRETCHES], low: usize, high: usize) -> usize {
+    if high - low == 1 {
+        return match stretches[low].1 {
+            Rule::Allow | Rule::Refuse(_) => 1,
+            Rule::Bits { .. } => 4,
+            Rule::BitsIf { .. } => 6,
+            Rule::Only { values, .. } | Rule::Except { values, .. } => values.len() + 3,
+        };
+    }
+    let middle = low.midpoint(high);
+    let left = size(stretches, low, middle);
+    let node = if left > NEAR { 2 } else { 1 };
+    node + left + size(stretches, middle, high)
+}
+
+/// Writes them from `at` on, and says where they end.
+#[allow(clippy::cast_possible_truncation, reason = "a distance that does not fit is written as a far jump")]
+const fn tree(
+    stretches: &[Stretch<'_>; STRETCHES],
+    low: usize,
+    high: usize,
+    out: &mut [sock_filter],
+    at: usize,
+) -> usize {
+    if high - low == 1 {
+        return leaf(stretches[low].1, out, at);
+    }
+    let middle = low.midpoint(high);
+    let (from, left) = (stretches[middle].0, size(stretches, low, middle));
+    let begin = if left > NEAR {
+        out[at] = jump(BPF_JGE, from, 0, 1);
+        out[at + 1] = statement(BPF_JMP | BPF_JA, left as u32);
+        at + 2
+    } else {
+        out[at] = jump(BPF_JGE, from, left as u8, 0);
+        at + 1
+    };
+    let end = tree(stretches, low, middle, out, begin);
+    tree(stretches, middle, high, out, end)
+}
+
+/// One rule, with the number found.
+const fn leaf(rule: Rule<'_>, out: &mut [sock_filter], at: usize) -> usize {
+    match rule {
+        Rule::Allow => {
+            out[at] = ALLOW;
+            at + 1
+        }
+        Rule::Refuse(errno) => {
+            out[at] = refuse(errno);
+            at + 1
+        }
+        Rule::Bits { argument, mask, errno } => bits(argument, mask, errno, out, at),
+        Rule::BitsIf { other, of, argument, mask, errno } => {
+            out[at] = load(ARGUMENTS + 8 * other);
+            // To the end of what follows, which allows.
+            out[at + 1] = jump(BPF_JSET, of, 0, 3);
+            bits(argument, mask, errno, out, at + 2)
+        }
+        Rule::Only { argument, values, errno } => among(argument, values, [refuse(errno), ALLOW], out, at),
+        Rule::Except { argument, values, errno } => among(argument, values, [ALLOW, refuse(errno)], out, at),
+    }
+}
+
+const fn bits(argument: u32, mask: u32, errno: i32, out: &mut [sock_filter], at: usize) -> usize {
+    out[at] = load(ARGUMENTS + 8 * argument);
+    out[at + 1] = jump(BPF_JSET, mask, 0, 1);
+    out[at + 2] = refuse(errno);
+    out[at + 3] = ALLOW;
+    at + 4
+}
+
+/// The first verdict if the argument is none of the values, else the second one.
+#[allow(clippy::cast_possible_truncation, reason = "the lists of values are short")]
+const fn among(argument: u32, values: &[u32], verdicts: [sock_filter; 2], out: &mut [sock_filter], at: usize) -> usize {
+    out[at] = load(ARGUMENTS + 8 * argument);
+    let mut index = 0;
+    while index < values.len() {
+        out[at + 1 + index] = jump(BPF_JEQ, values[index], (values.len() - index) as u8, 0);
+        index += 1;
+    }
+    out[at + 1 + index] = verdicts[0];
+    out[at + 2 + index] = verdicts[1];
+    at + 3 + index
+}
 
 const ALLOW: sock_filter = statement(BPF_RET | BPF_K, libc::SECCOMP_RET_ALLOW);
-/// A program that is told so goes on to clone(2), whose flags a filter can see. Those of clone3(2) are in memory.
-const UNKNOWN: sock_filter = refuse(libc::ENOSYS);
-const FORBIDDEN: sock_filter = refuse(libc::EPERM);
-
-/// Instructions for one machine.
-const BLOCK: usize = 12;
-const LENGTH: usize = 2 + BLOCK * MACHINES.len();
-
-const FILTER: [sock_filter; LENGTH] = {
-    // Who comes in by a way that is not known here does nothing.
-    let mut filter = [UNKNOWN; LENGTH];
-    filter[0] = load(ARCH);
-    let mut machine = 0;
-    while machine < MACHINES.len() {
-        let block = block(&MACHINES[machine]);
-        let mut at = 0;
-        while at < BLOCK {
-            filter[1 + BLOCK * machine + at] = block[at];
-            at += 1;
-        }
-        machine += 1;
-    }
-    filter
-};
-
-const fn block(calls: &Calls) -> [sock_filter; BLOCK] {
-    [
-        // Not this machine: to the next block.
-        jump(BPF_JEQ, calls.arch, 0, 11),
-        load(NUMBER),
-        statement(BPF_ALU | BPF_AND | BPF_K, !X32),
-        jump(BPF_JEQ, CLONE3, 6, 0),
-        jump(BPF_JEQ, calls.clone, 2, 0),
-        jump(BPF_JEQ, calls.unshare, 1, 0),
-        ALLOW,
-        load(FLAGS),
-        #[allow(clippy::cast_sign_loss, reason = "a positive bit mask")]
-        jump(BPF_JSET, libc::CLONE_NEWUSER as u32, 0, 2),
-        FORBIDDEN,
-        UNKNOWN,
-        ALLOW,
-    ]
-}
 
 #[allow(clippy::cast_possible_truncation, reason = "codes fit 16 bits")]
 const fn statement(code: u32, k: u32) -> sock_filter {
@@ -99,18 +243,17 @@ const fn refuse(errno: i32) -> sock_filter {
     statement(BPF_RET | BPF_K, libc::SECCOMP_RET_ERRNO | errno as u32)
 }
 
-/// `prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, filter)`: from now on this process and all that descend from it get EPERM from
-/// clone(2) and unshare(2) with CLONE_NEWUSER, and ENOSYS from clone3(2). no_new_privs must be set.
+/// `prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, filter)`: from now on the filter holds for this process and all that descend
+/// from it. no_new_privs must be set.
 ///
 /// # Errors
-/// EACCES without no_new_privs; EINVAL where the kernel has no filters.
+/// EACCES without no_new_privs; EINVAL where the kernel has no filters, or where the filter is none.
 ///
-/// seccomp(2), user_namespaces(7).
-pub fn deny_user_namespaces() -> io::Result<()> {
-    let mut filter = FILTER;
-    #[allow(clippy::cast_possible_truncation, reason = "it has two dozen instructions")]
-    let program = libc::sock_fprog { len: LENGTH as u16, filter: filter.as_mut_ptr() };
-    // SAFETY: `program` and the instructions that it points to live through the call, and the kernel only reads them.
+/// seccomp(2).
+pub fn set_filter(filter: &[sock_filter]) -> io::Result<()> {
+    let len = u16::try_from(filter.len()).map_err(|_| io::Error::from(io::ErrorKind::InvalidInput))?;
+    let program = libc::sock_fprog { len, filter: filter.as_ptr().cast_mut() };
+    // SAFETY: `program` and the `len` instructions that it points to live through the call, and the kernel only reads them.
     let status = unsafe { libc::prctl(libc::PR_SET_SECCOMP, libc::SECCOMP_MODE_FILTER, &raw const program) };
     if status == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }

@@ -1,0 +1,236 @@
+//! Which system calls the program may make: the default filter, made by the compiler, or one with a profile's changes.
+
+use thinjail_plan::plan::Syscalls;
+use thinjail_plan::syscalls::{Call, END, FAMILIES, MORE_FAMILIES, PARTLY, REFUSED, SET_ID, UNKNOWN, call};
+use thinjail_sys::linux::seccomp::{MACHINE, MOST, Rule, compile, sock_filter};
+
+const PERM: i32 = 1;
+const NOSYS: i32 = 38;
+/// What a kernel says that has no such family.
+const AFNOSUPPORT: i32 = 97;
+
+/// CLONE_NEWNS, NEWCGROUP, NEWUTS, NEWIPC, NEWUSER, NEWPID, NEWNET.
+const NAMESPACES: u32 = 0x7e02_0000;
+/// CLONE_NEWTIME, which is a part of the signal's number to clone(2).
+const NEW_TIME: u32 = 0x80;
+/// S_ISUID, S_ISGID.
+const SET_ID_BITS: u32 = 0o6000;
+/// O_CREAT and the bit that makes O_TMPFILE: without either a mode is not looked at, and may be anything.
+const MAKES_FILE: u32 = 0o2000_0100;
+/// TIOCSTI, TIOCLINUX.
+const TYPING: [u32; 2] = [0x5412, 0x541c];
+/// personality(2) as it is, asked for, or with what older programs need: ADDR_LIMIT_3GB and UNAME26 and both.
+const PERSONALITIES: [u32; 5] = [0, 0x8, 0x2_0000, 0x2_0008, u32::MAX];
+
+/// The calls that could set those bits, and which argument has them; with the flags' where a file is made by them.
+const SETS_ID: [(&str, Option<u32>, u32); 9] = [
+    ("chmod", None, 1),
+    ("creat", None, 1),
+    ("fchmod", None, 1),
+    ("fchmodat", None, 2),
+    ("fchmodat2", None, 2),
+    ("mknod", None, 1),
+    ("mknodat", None, 2),
+    ("open", Some(1), 2),
+    ("openat", Some(2), 3),
+];
+
+/// On the machine that this is built for.
+#[cfg(target_arch = "x86_64")]
+const fn number(call: &Call) -> u32 {
+    call.x86_64
+}
+
+#[cfg(not(target_arch = "x86_64"))]
+const fn number(call: &Call) -> u32 {
+    call.generic
+}
+
+/// As many rules as the default has at most.
+const COUNT: usize = REFUSED.len() + PARTLY.len() + SETS_ID.len();
+
+/// Rules by number, and how many.
+type Rules = ([(u32, Rule<'static>); COUNT], usize);
+
+/// The default list.
+const RULES: Rules = {
+    let mut rules: Rules = ([(0, Rule::Allow); COUNT], 0);
+    let mut at = 0;
+    while at < REFUSED.len() {
+        let name = REFUSED[at].name;
+        rules = with(rules, name, Rule::Refuse(if is_unknown(name) { NOSYS } else { PERM }));
+        at += 1;
+    }
+    at = 0;
+    while at < SETS_ID.len() {
+        let (name, flags, argument) = SETS_ID[at];
+        let (mask, errno) = (SET_ID_BITS, PERM);
+        let rule = match flags {
+            Some(other) => Rule::BitsIf { other, of: MAKES_FILE, argument, mask, errno },
+            None => Rule::Bits { argument, mask, errno },
+        };
+        rules = with(rules, name, rule);
+        at += 1;
+    }
+    rules = with(rules, "clone", Rule::Bits { argument: 0, mask: NAMESPACES, errno: PERM });
+    rules = with(rules, "unshare", Rule::Bits { argument: 0, mask: NAMESPACES | NEW_TIME, errno: PERM });
+    rules = with(rules, "ioctl", Rule::Except { argument: 1, values: &TYPING, errno: PERM });
+    rules = with(rules, "personality", Rule::Only { argument: 0, values: &PERSONALITIES, errno: PERM });
+    let families = Rule::Only { argument: 0, values: &FAMILIES, errno: AFNOSUPPORT };
+    rules = with(rules, "socket", families);
+    with(rules, "socketpair", families)
+};
+
+/// With one more, at its place; as they are where this machine has no such call.
+const fn with(rules: Rules, name: &str, rule: Rule<'static>) -> Rules {
+    let (mut list, count) = rules;
+    let call = call(name);
+    // When this is compiled: a name that is none would be a hole.
+    assert!(call.is_some(), "a system call that is not in the table");
+    let number = match call {
+        Some(call) if number(call) != u32::MAX => number(call),
+        _ => return (list, count),
+    };
+    let mut at = count;
+    while at > 0 && list[at - 1].0 > number {
+        list[at] = list[at - 1];
+        at -= 1;
+    }
+    list[at] = (number, rule);
+    (list, count + 1)
+}
+
+const fn is_unknown(name: &str) -> bool {
+    let mut at = 0;
+    while at < UNKNOWN.len() {
+        // The table has one entry of a name, and str has no `==` that the compiler runs.
+        if let (Some(one), Some(two)) = (call(UNKNOWN[at]), call(name))
+            && one.x86_64 == two.x86_64
+            && one.generic == two.generic
+        {
+            return true;
+        }
+        at += 1;
+    }
+    false
+}
+
+/// Instructions of the default filter.
+const LENGTH: usize = {
+    let length = compile(MACHINE, RULES.0.split_at(RULES.1).0, END, &mut [EMPTY; MOST]);
+    assert!(length.is_some(), "the default rules make no filter");
+    match length {
+        Some(length) => length,
+        None => 0,
+    }
+};
+
+const EMPTY: sock_filter = sock_filter { code: 0, jt: 0, jf: 0, k: 0 };
+
+static DEFAULT: [sock_filter; LENGTH] = {
+    let mut filter = [EMPTY; LENGTH];
+    let _ = compile(MACHINE, RULES.0.split_at(RULES.1).0, END, &mut filter);
+    filter
+};
+
+/// A filter, ready to be set.
+#[derive(Debug)]
+pub(super) enum Filter {
+    /// The one that costs nothing to make.
+    Default,
+    /// With what a profile gives back and refuses.
+    Own(Vec<sock_filter>),
+}
+
+impl Filter {
+    /// None for words that are not in the tables.
+    pub(super) fn of(syscalls: &Syscalls) -> Option<Self> {
+        if *syscalls == Syscalls::default() {
+            return Some(Self::Default);
+        }
+        let numbers = |words: &[String]| -> Option<Vec<u32>> {
+            words.iter().map(|word| call(word).map(number)).collect::<Option<_>>()
+        };
+        let mut families = FAMILIES.to_vec();
+        let mut given_back = Vec::new();
+        for word in &syscalls.allowed {
+            if word == SET_ID {
+                given_back.extend(SETS_ID.iter().map(|(name, ..)| (*name).to_owned()));
+                given_back.push("openat2".into());
+            } else if let Some((_, family)) = MORE_FAMILIES.iter().find(|(name, _)| name == word) {
+                families.push(*family);
+            } else {
+                given_back.push(word.clone());
+            }
+        }
+        let (given_back, refused) = (numbers(&given_back)?, numbers(&syscalls.refused)?);
+        let kept =
+            RULES.0[..RULES.1].iter().filter(|(number, _)| !given_back.contains(number) && !refused.contains(number));
+        let mut rules: Vec<(u32, Rule<'_>)> = kept.copied().collect();
+        for (_, rule) in &mut rules {
+            if let Rule::Only { values, errno: AFNOSUPPORT, .. } = rule {
+                *values = &families;
+            }
+        }
+        rules.extend(refused.iter().filter(|number| **number != u32::MAX).map(|number| (*number, Rule::Refuse(PERM))));
+        rules.sort_unstable_by_key(|(number, _)| *number);
+        let mut filter = vec![EMPTY; MOST];
+        let length = compile(MACHINE, &rules, END, &mut filter)?;
+        filter.truncate(length);
+        Some(Self::Own(filter))
+    }
+
+    /// Its instructions.
+    pub(super) fn instructions(&self) -> &[sock_filter] {
+        match self {
+            Self::Default => &DEFAULT,
+            Self::Own(filter) => filter,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    fn words(words: &[&str]) -> Vec<String> {
+        words.iter().map(ToString::to_string).collect()
+    }
+
+    #[test]
+    fn every_refusal_has_a_rule_on_this_machine() {
+        let rules = &RULES.0[..RULES.1];
+        assert!(rules.is_sorted_by(|one, two| one.0 < two.0));
+        for refusal in REFUSED.iter().chain(&PARTLY) {
+            let number = number(call(refusal.name).unwrap());
+            let found = rules.iter().find(|(of, _)| *of == number);
+            assert_eq!(found.is_some(), number != u32::MAX, "{}", refusal.name);
+        }
+        for name in UNKNOWN {
+            let rule = rules.iter().find(|(of, _)| *of == number(call(name).unwrap())).unwrap().1;
+            assert_eq!(rule, Rule::Refuse(NOSYS), "{name}");
+        }
+        let unknown = rules.iter().filter(|(_, rule)| *rule == Rule::Refuse(NOSYS)).count();
+        assert_eq!(unknown, UNKNOWN.len());
+    }
+
+    #[test]
+    fn the_default_filter_is_as_short_as_it_should_be() {
+        assert!(DEFAULT.len() < 256, "{}", DEFAULT.len());
+        assert_eq!(Filter::of(&Syscalls::default()).unwrap().instructions().len(), DEFAULT.len());
+    }
+
+    #[test]
+    fn a_profile_s_own_filter_differs_where_it_says_so() {
+        let of = |allowed: &[&str], refused: &[&str]| {
+            Filter::of(&Syscalls { allowed: words(allowed), refused: words(refused) })
+        };
+        let default = DEFAULT.len();
+        assert!(of(&["ptrace"], &[]).unwrap().instructions().len() < default);
+        assert_eq!(of(&["af_vsock"], &[]).unwrap().instructions().len(), default + 2);
+        assert!(of(&[], &["chroot"]).unwrap().instructions().len() > default);
+        assert!(of(&["set-id"], &[]).unwrap().instructions().len() < default);
+        assert!(of(&["magic"], &[]).is_none() && of(&[], &["magic"]).is_none());
+    }
+}
