@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+pub use crate::elf::Priority;
 pub use crate::find::{FindError, Finder, NotExecutable, Objects, Request, System, find};
 use crate::tree::Resolved;
 pub use crate::uses::{Use, Uses};
@@ -50,6 +51,8 @@ pub enum How {
     /// Not named by the file, but loaded by libc when a function the file imports is called (libgcc_s for
     /// pthread_cancel(3)).
     Implied,
+    /// An object says in a note that it loads it by dlopen(3): [`Request::dlopen`].
+    Dlopen,
     /// The program loads it when it runs, or may: [`Request::loads`].
     Plugin,
 }
@@ -69,6 +72,7 @@ impl fmt::Display for How {
             Self::Default => "the interpreter's own directories",
             Self::Preload => "LD_PRELOAD",
             Self::Implied => "libc, when it is called for",
+            Self::Dlopen => "a note about dlopen(3)",
             Self::Plugin => "being loaded when it runs",
         })
     }

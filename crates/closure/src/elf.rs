@@ -10,15 +10,17 @@ use std::io;
 use std::rc::Rc;
 
 use object::elf::{self as raw, FileHeader32, FileHeader64};
-use object::endian::Endianness;
+use object::endian::{Endian as _, Endianness};
 use object::read::elf::{Dyn, FileHeader, ProgramHeader};
 
 use crate::machine::Machine;
 use crate::tree::ReadAt;
 use crate::uses::{self, Signs, Symbols};
 
+mod notes;
 mod place;
 
+pub use notes::{Dlopen, Priority};
 use place::{Tables, data, place};
 
 /// As many bytes of program headers as the Linux kernel takes.
@@ -27,6 +29,8 @@ const PROGRAM_HEADERS_MAX: u64 = 65536;
 const DYNAMIC_MAX: u64 = 1 << 20;
 /// PATH_MAX, for names, with room for a search path of many directories.
 const STRING_MAX: u64 = 1 << 16;
+/// Far more than the notes of any object.
+const NOTES_MAX: u64 = 1 << 16;
 /// What one read brings in of the string table: the names of the libraries stand close together.
 const WINDOW: u64 = 4096;
 
@@ -96,6 +100,8 @@ pub struct Object {
     pub runpath: Option<String>,
     /// `DF_1_NODEFLIB`: default directories are not for it.
     pub no_default_lib: bool,
+    /// What it says that it loads when it runs.
+    pub dlopens: Vec<Dlopen>,
     /// Its symbols; none where it has none, or they can't be found.
     symbols: Option<Symbols>,
     /// Offset and size of the parts in which data may be.
@@ -187,6 +193,7 @@ fn parse<H: FileHeader<Endian = Endianness>>(file: &Headed<'_>) -> Result<Object
         rpath: None,
         runpath: None,
         no_default_lib: false,
+        dlopens: Vec::new(),
         symbols: None,
         data: Vec::new(),
         functions: OnceCell::new(),
@@ -217,6 +224,14 @@ fn parse<H: FileHeader<Endian = Endianness>>(file: &Headed<'_>) -> Result<Object
         let entries = object::pod::slice_from_all_bytes::<H::Dyn>(&bytes)
             .map_err(|()| ElfError::Outside("the dynamic section"))?;
         dynamic::<H>(&mut object, file, endian, entries, segments)?;
+    }
+    for segment in segments.iter().filter(|segment| segment.p_type(endian) == raw::PT_NOTE) {
+        let (offset, size) = (segment.p_offset(endian).into(), segment.p_filesz(endian).into());
+        // No loader fails for its notes.
+        if let Ok(bytes) = file.bytes("notes", offset, size, NOTES_MAX) {
+            let number = |bytes| endian.read_u32(bytes);
+            object.dlopens.extend(notes::dlopens(&bytes, number, segment.p_align(endian).into()));
+        }
     }
     object.data = data::<H>(endian, segments, object.symbols.as_ref(), file.file.len());
     Ok(object)

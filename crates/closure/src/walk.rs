@@ -136,7 +136,11 @@ impl<'a, 't> Walk<'a, 't> {
         }
         self.preloading = false;
         let done = self.run_queue(0);
-        if self.loader == Loader::Glibc && self.request.implied { self.implied(done) } else { None }
+        if !self.request.implied {
+            return None;
+        }
+        let done = self.dlopens(done);
+        if self.loader == Loader::Glibc { self.implied(done) } else { None }
     }
 
     /// Asks for what the objects in the queue need, and what those need. Says how many are done.

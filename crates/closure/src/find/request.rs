@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+use crate::elf::Priority;
 use crate::machine::{Cpu, Machine};
 
 /// What holds for all programs of a system.
@@ -42,6 +43,9 @@ pub struct Request {
     /// Whether what no file names is looked for too: what libc loads by itself, and what the program uses. Most of the time
     /// goes into that, since it takes the symbols of all libraries.
     pub implied: bool,
+    /// The least that must depend on a library which an object's note says that it loads by dlopen(3), for that library to
+    /// be a member. It takes [`Request::implied`] for any of them.
+    pub dlopen: Priority,
     /// Whether it starts with more rights than its caller has, as getauxval(3) says by `AT_SECURE`: set-user-ID, set-group-ID,
     /// with capabilities of the file. A loader then passes over most of the environment. It is not so in a jail, and
     /// nowhere where no_new_privs is set.
@@ -64,6 +68,7 @@ impl Request {
             cwd: "/".into(),
             interpreter: None,
             implied: true,
+            dlopen: Priority::Recommended,
             secure: false,
             loads: Vec::new(),
         }

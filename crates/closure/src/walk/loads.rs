@@ -1,9 +1,11 @@
 //! What a program loads when it runs: each object as if by dlopen(3), on top of what the loader loaded before `main`.
 
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 
 use super::{Ask, INTERPRETER, MAIN, Walk};
 use crate::closure::{Closure, How, Member, Missing, Request, Role};
+use crate::elf::{Dlopen, Priority};
 
 /// Where a walk stands, to come back to.
 struct Mark {
@@ -13,6 +15,31 @@ struct Mark {
 }
 
 impl Walk<'_, '_> {
+    /// What objects say in notes that they load by dlopen(3), and what these say in turn. Says how much of the queue is done.
+    pub(super) fn dlopens(&mut self, mut done: usize) -> usize {
+        let mut at = 0;
+        while let Some(object) = self.loaded.get(at).map(|loaded| Rc::clone(&loaded.object)) {
+            for dlopen in object.dlopens.iter().filter(|dlopen| dlopen.priority <= self.request.dlopen) {
+                let ask = Ask { by: at, how: Some(How::Dlopen), optional: true };
+                match dlopen.sonames.iter().find_map(|soname| self.ask(soname, ask)) {
+                    Some(found) => self.enqueue(found),
+                    None => self.not_opened(dlopen, at),
+                }
+                done = self.run_queue(done);
+            }
+            at += 1;
+        }
+        done
+    }
+
+    fn not_opened(&mut self, dlopen: &Dlopen, by: usize) {
+        let (name, needed_by) = (dlopen.sonames.join(" or "), self.loaded[by].path.clone());
+        let missing = Missing { name, role: Role::Library, needed_by, searched: Vec::new(), refused: Vec::new() };
+        let late = std::mem::replace(&mut self.late, dlopen.priority != Priority::Required);
+        self.lacks(missing);
+        self.late = late;
+    }
+
     /// [`Request::loads`], one after the other.
     pub(super) fn loads(&mut self) {
         let request = self.request;

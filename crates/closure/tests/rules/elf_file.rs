@@ -16,6 +16,8 @@ pub(crate) struct Elf {
     /// The names of the symbols that it wants.
     symbols: Vec<u32>,
     section: bool,
+    /// The values of notes about dlopen(3).
+    note: Option<String>,
 }
 
 #[derive(Clone, Copy)]
@@ -31,7 +33,7 @@ enum Value {
 pub(crate) fn library() -> Elf {
     let dynamic = vec![(5, Value::Strings), (10, Value::StringsSize), (6, Value::Symbols)];
     let (machine, strings, symbols) = (Machine::X86_64, vec![0], vec![0]);
-    Elf { machine, kind: 3, osabi: 0, interpreter: None, dynamic, strings, symbols, section: true }
+    Elf { machine, kind: 3, osabi: 0, interpreter: None, dynamic, strings, symbols, section: true, note: None }
 }
 
 /// A program with an interpreter.
@@ -110,11 +112,18 @@ impl Elf {
         self
     }
 
+    /// A note of the owner `FDO` with this JSON in it.
+    pub(crate) fn note(mut self, json: &str) -> Self {
+        self.note = Some(json.into());
+        self
+    }
+
     pub(crate) fn build(&self) -> Vec<u8> {
         let (wide, big) = (self.machine.wide, self.machine.big_endian);
         let mut out = Out { bytes: Vec::new(), wide, big };
         let (header, entry, pair) = if wide { (64, 56, 16) } else { (52, 32, 8) };
-        let segments = 1 + u64::from(self.interpreter.is_some()) + u64::from(self.section);
+        let segments =
+            1 + u64::from(self.interpreter.is_some()) + u64::from(self.section) + u64::from(self.note.is_some());
         let name_at = header + entry * segments;
         let name = self.interpreter.as_ref().map(|name| [name.as_bytes(), b"\0"].concat()).unwrap_or_default();
         let dynamic_at = (name_at + name.len() as u64).next_multiple_of(8);
@@ -122,7 +131,9 @@ impl Elf {
         let symbols_at = dynamic_at + dynamic_size;
         let symbol = if wide { 24 } else { 16 };
         let strings_at = symbols_at + if self.section { symbol * self.symbols.len() as u64 } else { 0 };
-        let end = strings_at + self.strings.len() as u64;
+        let note_at = (strings_at + self.strings.len() as u64).next_multiple_of(4);
+        let note_size = self.note.as_ref().map_or(0, |json| 16 + (json.len() as u64).next_multiple_of(4));
+        let end = if self.note.is_some() { note_at + note_size } else { strings_at + self.strings.len() as u64 };
         // What is mapped stands elsewhere in memory, so that an address is never taken for an offset.
         let base = 0x10000;
 
@@ -146,6 +157,9 @@ impl Elf {
         if self.section {
             out.segment(2, dynamic_at, base, dynamic_size);
         }
+        if self.note.is_some() {
+            out.segment(4, note_at, base, note_size);
+        }
         out.bytes.extend_from_slice(&name);
         out.bytes.resize(dynamic_at as usize, 0);
         if self.section {
@@ -168,6 +182,14 @@ impl Elf {
             }
         }
         out.bytes.extend_from_slice(&self.strings);
+        if let Some(json) = &self.note {
+            out.bytes.resize(note_at as usize, 0);
+            for word in [4, json.len() as u32, 0x407c_0c0a, 0x004f_4446] {
+                out.word(word);
+            }
+            out.bytes.extend_from_slice(json.as_bytes());
+            out.bytes.resize(end as usize, 0);
+        }
         assert_eq!(out.bytes.len() as u64, end);
         out.bytes
     }

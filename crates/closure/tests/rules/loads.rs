@@ -1,5 +1,7 @@
 //! What a program loads when it runs.
 
+use thinjail_closure::closure::Priority;
+
 use super::*;
 use crate::elf_file::{GLIBC, library, program, static_program};
 
@@ -118,4 +120,35 @@ fn a_script_leaves_it_to_the_last_program_of_its_chain() {
     world.request.program = "/script".into();
     let world = world.env("PATH", "/app/bin").libraries(&["/r/libx.so"]);
     assert_eq!(world.found()[1..], ["/app/plugins/one.so", "/r/libx.so"]);
+}
+
+const NOTE: &str = r#"[{"soname":["libnew.so.2","libold.so.1"],"priority":"recommended"},
+    {"soname":["libfew.so"],"priority":"suggested"},{"soname":["libcore.so"],"priority":"required"}]"#;
+
+#[test]
+fn a_note_names_what_is_loaded_and_the_first_name_that_is_there_counts() {
+    let mut world = World::new(GLIBC, program(GLIBC).needs("liba.so"))
+        .file("/lib64/liba.so", library().note(NOTE).runpath("/own"))
+        .file("/own/libold.so.1", library().needs("libdeep.so"))
+        .file("/lib64/libcore.so", library().note(r#"[{"soname":["libcore2.so"]}]"#))
+        .libraries(&["/lib64/libfew.so", "/lib64/libdeep.so", "/lib64/libcore2.so"]);
+    let expected =
+        ["/lib64/liba.so", "/own/libold.so.1", "/lib64/libdeep.so", "/lib64/libcore.so", "/lib64/libcore2.so"];
+    assert_eq!(world.found(), expected);
+    assert_eq!(how(&world.find(), "/own/libold.so.1"), How::Dlopen);
+
+    world.request.dlopen = Priority::Suggested;
+    assert!(world.found().contains(&"/lib64/libfew.so".to_owned()));
+    world.request.dlopen = Priority::Required;
+    assert_eq!(world.found(), ["/lib64/liba.so", "/lib64/libcore.so"]);
+    world.request.implied = false;
+    assert_eq!(world.found(), ["/lib64/liba.so"]);
+}
+
+#[test]
+fn what_a_note_requires_is_missing_and_what_it_recommends_is_wanting() {
+    let world = World::new(GLIBC, program(GLIBC).note(NOTE));
+    let closure = world.find();
+    assert_eq!((closure.missing.len(), closure.missing[0].name.as_str()), (1, "libcore.so"));
+    assert_eq!((closure.wanting.len(), closure.wanting[0].name.as_str()), (1, "libnew.so.2 or libold.so.1"));
 }

@@ -16,10 +16,12 @@ pub(super) struct Hints {
 }
 
 impl Hints {
-    /// Takes in the directories that the loader knows from the host's hints, which may have led it to what is preloaded too.
+    /// Takes in the directories that the loader knows from the host's hints, which may have led it to what is preloaded or dlopened too.
     pub(super) fn learn(&mut self, closure: &Closure) {
-        for member in
-            closure.members.iter().filter(|m| m.role == Role::Library && matches!(m.how, How::Hints | How::Preload))
+        for member in closure
+            .members
+            .iter()
+            .filter(|m| m.role == Role::Library && matches!(m.how, How::Hints | How::Dlopen | How::Preload))
         {
             let directory = member.path.parent().and_then(|directory| directory.to_str());
             match directory {

@@ -29,7 +29,7 @@ impl Cache {
         }
         for member in closure.members.iter().filter(|member| member.role == Role::Library && !member.name.contains('/'))
         {
-            let by_search = matches!(member.how, How::Cache | How::Default | How::Implied | How::Preload);
+            let by_search = matches!(member.how, How::Cache | How::Default | How::Implied | How::Dlopen | How::Preload);
             if let (true, Some(path)) = (by_search, member.path.to_str()) {
                 self.libraries.push((member.name.clone(), path.into()));
             }
