@@ -1,16 +1,194 @@
-//! FreeBSD.
+//! FreeBSD: the jail's root on the host, a child that makes itself the first process of a jail there, and a guardian that
+//! takes everything down if the supervisor is killed.
 
+mod child;
+mod guardian;
+mod message;
+mod params;
+mod start;
+mod supervisor;
+
+use std::io;
+use std::time::Instant;
+
+use thinjail_plan::facts::SystemKind;
+use thinjail_plan::path::HostPath;
 use thinjail_plan::plan::Plan;
-use thinjail_plan::resolve::Class;
+use thinjail_plan::step::{Confine, Planned, Step};
+use thinjail_sys::freebsd::process;
 
-use crate::run::{Observer, Outcome, RunError};
+use self::child::Child;
+use self::guardian::Guardian;
+use self::params::Params;
+use self::supervisor::Signals;
+use crate::apply::apply;
+use crate::journal::Journal;
+use crate::journal::undo::Undo;
+use crate::os::freebsd::{Host, check_ruleset, root_steps};
+use crate::os::{End, StepError};
+use crate::pidfile::{self, Pidfile};
+use crate::run::{Observer, Outcome, RunError, Timings};
+use crate::supervise::machine::Rules;
+use crate::teardown::teardown;
 
-/// This version makes plans for FreeBSD, but can't run them yet, and says so before anything is touched.
-pub(crate) fn run(plan: &Plan, _observer: &mut dyn Observer) -> Result<Outcome, RunError> {
-    Err(RunError {
-        class: Class::Setup,
-        what: format!("run {}: this version of thinjail has no engine for FreeBSD yet", plan.name),
-        help: Some("`thinjail plan`, `explain` and `check` work here; jail(8) runs jails meanwhile".into()),
-        cause: None,
-    })
+/// See [`crate::run::run`].
+pub(crate) fn run(plan: &Plan, observer: &mut dyn Observer) -> Result<Outcome, RunError> {
+    let params = check(plan)?;
+    let signals = Signals::take().map_err(|cause| RunError::setup("take signals as data".into(), cause))?;
+    // Every mode in a plan is meant as it is written; the program gets its own umask.
+    rustix::process::umask(rustix::fs::Mode::empty());
+    let mut clock = Clock::start();
+    let (root, steps) = steps(plan, params.name())?;
+    let mut os = Host::new(root);
+    let mut journal = Journal::unwritten();
+    apply(&mut os, &steps, &mut journal, &mut |error| observer.left(&error.describe())).map_err(step_failed)?;
+    clock.phase("root");
+    let result = run_applied(plan, params, &mut os, &mut journal, &signals, clock, observer);
+    os.let_go();
+    let end = if result.is_err() { End::Failed } else { End::Stopped };
+    teardown(&mut os, &mut journal, end, &mut |error| observer.left(&error.describe()));
+    result
+}
+
+/// What can be refused before anything is touched.
+fn check(plan: &Plan) -> Result<Params, RunError> {
+    if plan.system.kind() != SystemKind::FreeBsd {
+        let cause = io::Error::other("it is a plan for Linux, and this is FreeBSD");
+        return Err(RunError::setup(format!("run {}", plan.name), cause));
+    }
+    for descriptor in &plan.exec.descriptors {
+        // What we have opened ourselves is close-on-exec, and not the caller's to name.
+        if !process::is_inherited(*descriptor) {
+            let cause = io::Error::other("it is not open");
+            return Err(RunError::setup(format!("hand on the descriptor {descriptor}"), cause)
+                .help(format!("open it for thinjail, as a shell does with {descriptor}<FILE")));
+        }
+    }
+    for descriptor in [0, 1, 2].iter().chain(&plan.exec.descriptors) {
+        if process::is_directory(*descriptor) {
+            let cause = io::Error::other("it is a directory of the host, and a way out of the jail");
+            return Err(RunError::setup(format!("hand on the descriptor {descriptor}"), cause)
+                .help("mount the directory in its place".to_owned()));
+        }
+    }
+    for ruleset in plan.host.iter().filter_map(|planned| match &planned.step {
+        Step::Devices { ruleset, .. } => *ruleset,
+        _ => None,
+    }) {
+        check_ruleset(ruleset).map_err(|cause| {
+            RunError::setup(format!("use the devfs ruleset {ruleset}"), cause)
+                .help("load the host's rules: `service devfs restart`".to_owned())
+        })?;
+    }
+    if let Some(path) = &plan.pidfile {
+        pidfile::check_free(path)?;
+    }
+    let params = plan.inside.iter().find_map(|planned| match &planned.step {
+        Step::Confine(Confine::FreeBsd { params }) => Some(params),
+        _ => None,
+    });
+    let params = params.ok_or_else(|| {
+        RunError::setup(format!("run {}", plan.name), io::Error::other("the plan has no step that makes a jail"))
+    })?;
+    Params::new(params)
+}
+
+/// Where the root is, and all that is done on the host: its directories first.
+fn steps(plan: &Plan, name: &str) -> Result<(HostPath, Vec<Planned>), RunError> {
+    let place = |cause| RunError::setup(format!("find a place for the root of the jail {name}"), cause);
+    let made = root_steps(name).map_err(|error| place(io::Error::other(error)))?;
+    let Some(Step::MakeHostDir { path: root, .. }) = made.last() else {
+        return Err(place(io::ErrorKind::NotFound.into()));
+    };
+    let root = root.clone();
+    let made = made.into_iter().map(|step| Planned { step, why: "the place of the jail's root".into() });
+    Ok((root, made.chain(plan.host.iter().cloned()).collect()))
+}
+
+fn step_failed(error: StepError) -> RunError {
+    match error {
+        StepError::Step { what, cause } => RunError::setup(what, cause),
+        StepError::MakeHostDir { ref path, cause } => RunError::setup(format!("make the directory {path}"), cause),
+        other => RunError::setup("prepare the host".into(), io::Error::other(other.to_string())),
+    }
+}
+
+/// With the root in place: the pidfile, the guardian, the jail.
+fn run_applied(
+    plan: &Plan,
+    mut params: Params,
+    os: &mut Host,
+    journal: &mut Journal,
+    signals: &Signals,
+    mut clock: Clock,
+    observer: &mut dyn Observer,
+) -> Result<Outcome, RunError> {
+    os.seal().map_err(step_failed)?;
+    params.set_path(os.root());
+    let name = params.name().to_owned();
+    let child = Child::prepare(plan, params)?;
+    let mut pidfile = plan.pidfile.as_ref().map(Pidfile::claim).transpose()?;
+    let undo = Undo::RemoveJail { name: name.clone(), jid: None };
+    // From here on, what is left of the jail is taken back with the rest, whatever happens.
+    let number = journal.will(undo).map_err(|error| RunError::setup("write the journal".into(), error.into_cause()))?;
+    let guardian = Guardian::start(os, journal, pidfile.take(), &plan.exec.descriptors, &name)?;
+    let (guardian, mut pidfile) = guardian;
+    let result = run_guarded(plan, child, &guardian, pidfile.as_mut(), signals, &mut clock, observer);
+    guardian.end();
+    if supervisor::gone(&name, os.root()) {
+        journal.undone(number);
+    }
+    if let Some(Err(error)) = pidfile.map(Pidfile::remove) {
+        observer.left(&format!("remove the pidfile: {error}"));
+    }
+    result
+}
+
+fn run_guarded(
+    plan: &Plan,
+    child: Child,
+    guardian: &Guardian,
+    pidfile: Option<&mut Pidfile>,
+    signals: &Signals,
+    clock: &mut Clock,
+    observer: &mut dyn Observer,
+) -> Result<Outcome, RunError> {
+    let jail = start::start(plan, child, guardian.pid(), signals, clock)?;
+    if let Some(pidfile) = pidfile {
+        // rc.subr(8) sees no process of a jail: what it is told of is the supervisor.
+        let pid = rustix::process::getpid().as_raw_nonzero().get();
+        if let Err(error) = pidfile.write(pid) {
+            jail.kill();
+            return Err(error);
+        }
+    }
+    observer.started(&clock.timings);
+    let rules = Rules { stop: &plan.stop, tty: plan.exec.tty };
+    let outcome = supervisor::supervise(&jail, rules, signals);
+    if outcome.is_err() {
+        jail.kill();
+    }
+    let (outcome, background) = outcome.map_err(|cause| RunError::setup(format!("supervise {}", plan.name), cause))?;
+    if background {
+        observer.background();
+    }
+    Ok(outcome)
+}
+
+/// Names the time since the last phase.
+struct Clock {
+    last: Instant,
+    timings: Timings,
+}
+
+impl Clock {
+    fn start() -> Self {
+        Self { last: Instant::now(), timings: Timings::default() }
+    }
+
+    fn phase(&mut self, name: &'static str) {
+        let now = Instant::now();
+        self.timings.phases.push((name, now.saturating_duration_since(self.last)));
+        self.last = now;
+    }
 }

@@ -13,6 +13,8 @@ use crate::journal::{Entry, Unwritten};
 
 #[cfg(test)]
 pub(crate) mod fake;
+#[cfg(target_os = "freebsd")]
+pub(crate) mod freebsd;
 pub(crate) mod host_dir;
 pub(crate) mod host_file;
 #[cfg(target_os = "linux")]

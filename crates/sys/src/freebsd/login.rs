@@ -9,17 +9,45 @@ struct LoginCap {
     _opaque: [u8; 0],
 }
 
-#[link(name = "util")]
-unsafe extern "C" {
-    fn login_getpwclass(pwd: *const libc::passwd) -> *mut LoginCap;
-    fn login_getclass(class: *const libc::c_char) -> *mut LoginCap;
-    fn login_close(class: *mut LoginCap);
-    fn setusercontext(
-        class: *mut LoginCap,
-        pwd: *const libc::passwd,
-        uid: libc::uid_t,
-        flags: libc::c_uint,
-    ) -> libc::c_int;
+// SAFETY: <login_cap.h> declares the three so; they are called with what they themselves gave.
+type Getpwclass = unsafe extern "C" fn(*const libc::passwd) -> *mut LoginCap;
+type Close = unsafe extern "C" fn(*mut LoginCap);
+type Setusercontext =
+    unsafe extern "C" fn(*mut LoginCap, *const libc::passwd, libc::uid_t, libc::c_uint) -> libc::c_int;
+
+/// What is used of libutil. It is not linked: its number differs between FreeBSD 14 and 15, and a program that names one does
+/// not start where only the other is.
+#[derive(Clone, Copy, Debug)]
+struct Library {
+    getpwclass: Getpwclass,
+    close: Close,
+    setusercontext: Setusercontext,
+}
+
+impl Library {
+    fn load() -> io::Result<Self> {
+        let missing = || io::Error::new(io::ErrorKind::NotFound, "there is no libutil with login classes");
+        let open = |name: &CStr| {
+            // SAFETY: base's own library, whose start touches nothing of ours; `name` lives through the call.
+            unsafe { libc::dlopen(name.as_ptr(), libc::RTLD_NOW) }
+        };
+        let names = [c"libutil.so.10", c"libutil.so.9"];
+        let library = names.into_iter().map(open).find(|library| !library.is_null()).ok_or_else(missing)?;
+        let find = |name: &CStr| {
+            // SAFETY: the library is open, and stays so to our end.
+            let symbol = unsafe { libc::dlsym(library, name.as_ptr()) };
+            if symbol.is_null() { Err(missing()) } else { Ok(symbol) }
+        };
+        let (getpwclass, close, context) =
+            (find(c"login_getpwclass")?, find(c"login_close")?, find(c"setusercontext")?);
+        // SAFETY: login_cap.h declares the function so, in every FreeBSD.
+        let getpwclass = unsafe { std::mem::transmute::<*mut libc::c_void, Getpwclass>(getpwclass) };
+        // SAFETY: the same.
+        let close = unsafe { std::mem::transmute::<*mut libc::c_void, Close>(close) };
+        // SAFETY: the same.
+        let setusercontext = unsafe { std::mem::transmute::<*mut libc::c_void, Setusercontext>(context) };
+        Ok(Self { getpwclass, close, setusercontext })
+    }
 }
 
 const SETPRIORITY: libc::c_uint = 0x0008;
@@ -31,6 +59,7 @@ const SETLOGINCLASS: libc::c_uint = 0x0400;
 /// A login class of login.conf(5), as the host has it.
 #[derive(Debug)]
 pub struct LoginClass {
+    library: Library,
     class: *mut LoginCap,
     pwd: *const libc::passwd,
 }
@@ -40,30 +69,15 @@ impl LoginClass {
     /// before jail_attach(2).
     ///
     /// # Errors
-    /// login.conf(5) can't be read, or has no class `default`.
+    /// login.conf(5) can't be read, or has no class `default`; there is no libutil.
     pub fn of_user(uid: u32) -> io::Result<Self> {
+        let library = Library::load()?;
         // SAFETY: the process has one thread (a rule of the project, see the crate's doc), and nobody else of it uses libc's
         // static entry between here and the drop of what comes back.
         let pwd = unsafe { libc::getpwuid(uid) };
         // SAFETY: `pwd` is null or an entry that stays until the next getpwuid(3); null means the class `default`.
-        let class = unsafe { login_getpwclass(pwd) };
-        Self::checked(class, pwd)
-    }
-
-    /// A class by its name; `default`'s values where there is no such class.
-    ///
-    /// # Errors
-    /// As [`LoginClass::of_user`].
-    pub fn named(name: &CStr, uid: u32) -> io::Result<Self> {
-        // SAFETY: as in `of_user`.
-        let pwd = unsafe { libc::getpwuid(uid) };
-        // SAFETY: `name` lives through the call.
-        let class = unsafe { login_getclass(name.as_ptr()) };
-        Self::checked(class, pwd)
-    }
-
-    fn checked(class: *mut LoginCap, pwd: *const libc::passwd) -> io::Result<Self> {
-        if class.is_null() { Err(io::Error::last_os_error()) } else { Ok(Self { class, pwd }) }
+        let class = unsafe { (library.getpwclass)(pwd) };
+        if class.is_null() { Err(io::Error::last_os_error()) } else { Ok(Self { library, class, pwd }) }
     }
 
     /// `setusercontext(class, pwd, uid, PRIORITY | RESOURCES | MAC | CPUMASK | LOGINCLASS)`: nice value, limits, MAC label,
@@ -76,7 +90,7 @@ impl LoginClass {
     pub fn apply(&self, uid: u32) -> io::Result<()> {
         let flags = SETPRIORITY | SETRESOURCES | SETMAC | SETCPUMASK | SETLOGINCLASS;
         // SAFETY: `class` came from login_getpwclass(3) and is open; `pwd` is null or libc's static entry, unchanged since.
-        let status = unsafe { setusercontext(self.class, self.pwd, uid, flags) };
+        let status = unsafe { (self.library.setusercontext)(self.class, self.pwd, uid, flags) };
         if status == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
     }
 }
@@ -84,6 +98,6 @@ impl LoginClass {
 impl Drop for LoginClass {
     fn drop(&mut self) {
         // SAFETY: it is open, and closed once.
-        unsafe { login_close(self.class) };
+        unsafe { (self.library.close)(self.class) };
     }
 }

@@ -8,6 +8,7 @@ use rustix::process::Pid;
 
 pub use crate::both::process::{exit, is_directory, is_inherited, keep_on_exec};
 
+// SAFETY: <sys/socket.h> declares it so.
 unsafe extern "C" {
     #[link_name = "setfib"]
     fn libc_setfib(fib: libc::c_int) -> libc::c_int;
@@ -56,6 +57,26 @@ pub fn close_all_but(keep: &[RawFd]) -> io::Result<()> {
         low = high.saturating_add(1);
     }
     Ok(())
+}
+
+/// `int close(int fd)`, for a descriptor that was handed to us by number and that nothing of ours owns.
+///
+/// close(2).
+pub fn close(fd: RawFd) {
+    // SAFETY: by the rule above no owner closes it again.
+    unsafe { libc::close(fd) };
+}
+
+/// `kill(-1, sig)`: every process that the caller may signal but itself; inside a jail those of the jail.
+///
+/// # Errors
+/// ESRCH where there is none.
+///
+/// kill(2).
+pub fn kill_all(signal: rustix::process::Signal) -> io::Result<()> {
+    // SAFETY: takes numbers.
+    let status = unsafe { libc::kill(-1, signal.as_raw()) };
+    if status == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
 
 /// setgroups(2), setresgid(2), setresuid(2): the first group goes into setgroups(2) as well, since before FreeBSD 15 that is

@@ -3,6 +3,7 @@
 use std::ffi::CString;
 use std::io;
 
+// SAFETY: <sys/rctl.h> declares them so.
 unsafe extern "C" {
     fn rctl_add_rule(
         inbuf: *const libc::c_char,
@@ -18,6 +19,7 @@ unsafe extern "C" {
     ) -> libc::c_int;
 }
 
+// SAFETY: the type of both.
 type Call = unsafe extern "C" fn(*const libc::c_char, libc::size_t, *mut libc::c_char, libc::size_t) -> libc::c_int;
 
 fn call(function: Call, rule: &str) -> io::Result<()> {

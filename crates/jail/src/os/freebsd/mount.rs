@@ -1,0 +1,213 @@
+//! Mounts of a jail's root: made on a directory that is open, looked at once they are there, taken away by their number.
+
+use std::ffi::{CStr, CString};
+use std::io;
+use std::os::fd::OwnedFd;
+
+use rustix::fs::{self, FileType, Mode};
+use rustix::io::Errno;
+use thinjail_plan::path::HostPath;
+use thinjail_plan::step::Access;
+use thinjail_sys::freebsd::mount::{Flags, Fsid, fstatfs, getfsstat, nmount, unmount};
+
+use super::{StepError, failed, place};
+use crate::journal::undo::Undo;
+
+/// A place to mount something on.
+pub(super) struct Point {
+    /// The directory that holds it.
+    pub(super) parent: OwnedFd,
+    /// Its name there.
+    pub(super) name: String,
+    /// Its path on the host.
+    pub(super) at: HostPath,
+}
+
+/// A string as nmount(2) takes it.
+fn text(text: &str) -> io::Result<CString> {
+    CString::new(text).map_err(io::Error::from)
+}
+
+/// No mount of a jail honours set-id bits, and df(1) has no need to show it.
+fn flags(access: Access) -> Flags {
+    let mut flags = Flags::NOSUID.and(Flags::IGNORE);
+    if !access.write {
+        flags = flags.and(Flags::RDONLY);
+    }
+    if !access.exec {
+        flags = flags.and(Flags::NOEXEC);
+    }
+    flags
+}
+
+/// Mounts on a point. The point's own directory is the working directory meanwhile, so that no path is followed to it, whoever
+/// owns the directories on the way; then the mount is looked at where it was meant to be.
+pub(super) fn on(
+    point: &Point,
+    kind: &'static str,
+    options: &[(&CStr, &CStr)],
+    flags: Flags,
+) -> Result<Fsid, StepError> {
+    let what = || format!("mount {kind} on {}", point.at);
+    let known = || -> io::Result<Fsid> {
+        let held = fs::openat(&point.parent, point.name.as_str(), place::DIRECTORY, Mode::empty());
+        let (inside, name) = match held {
+            Ok(held) => (held, c".".to_owned()),
+            // A single file: its name, in a directory that is held.
+            Err(Errno::NOTDIR) => (rustix::io::fcntl_dupfd_cloexec(&point.parent, 0)?, text(&point.name)?),
+            Err(error) => return Err(error.into()),
+        };
+        rustix::process::fchdir(&inside)?;
+        let mut all = vec![(c"fspath", name.as_c_str())];
+        all.extend_from_slice(options);
+        let mounted = nmount(&all, flags);
+        // Nothing of the host stays busy because of us.
+        rustix::process::chdir("/")?;
+        mounted.map_err(io::Error::from)?;
+        drop(inside);
+        look(point, kind)
+    };
+    known().map_err(|cause| failed(what(), cause))
+}
+
+/// The mount that is at a point now. What is found elsewhere than it was meant to be is taken away at once.
+fn look(point: &Point, kind: &str) -> io::Result<Fsid> {
+    let flags = place::DIRECTORY.difference(fs::OFlags::DIRECTORY).union(fs::OFlags::NONBLOCK);
+    let root = fs::openat(&point.parent, point.name.as_str(), flags, Mode::empty())?;
+    let found = fstatfs(&root)?;
+    if found.kind == kind && found.on == point.at.as_str() {
+        return Ok(found.fsid);
+    }
+    drop(root);
+    if found.kind == kind && found.fsid != fstatfs(&point.parent)?.fsid {
+        unmount(found.fsid, true)?;
+    }
+    Err(io::Error::other(format!("it came to stand on {} instead", found.on)))
+}
+
+/// What tells one file from another even if their numbers are the same; nullfs(5) shows all of it but the device.
+fn marks(file: &OwnedFd) -> io::Result<[i64; 6]> {
+    let stat = fs::fstat(file)?;
+    let number = |number: u64| number.cast_signed();
+    Ok([
+        number(stat.st_ino),
+        i64::from(FileType::from_raw_mode(stat.st_mode).as_raw_mode()),
+        stat.st_birthtime,
+        stat.st_birthtime_nsec,
+        i64::from(stat.st_uid),
+        number(stat.st_nlink),
+    ])
+}
+
+/// nullfs(5) of a file or directory of the host that is open. The system call takes a path, so what it has found at the end of
+/// it is compared with what is open.
+pub(super) fn nullfs(source: &HostPath, opened: &OwnedFd, point: &Point, access: Access) -> Result<Fsid, StepError> {
+    let what = || format!("mount nullfs of {source} on {}", point.at);
+    let target = text(source.as_str()).map_err(|cause| failed(what(), cause))?;
+    let fsid = on(point, "nullfs", &[(c"fstype", c"nullfs"), (c"target", &target)], flags(access))?;
+    let same = || -> io::Result<bool> {
+        let flags = place::DIRECTORY.difference(fs::OFlags::DIRECTORY).union(fs::OFlags::NONBLOCK);
+        let root = fs::openat(&point.parent, point.name.as_str(), flags, Mode::empty())?;
+        Ok(marks(&root)? == marks(opened)?)
+    };
+    let cause = match same() {
+        Ok(true) => return Ok(fsid),
+        Ok(false) => io::Error::other("another file has taken its place since it was inspected: start again"),
+        Err(error) => error,
+    };
+    unmount(fsid, true).map_err(|cause| failed(format!("unmount {}", point.at), cause))?;
+    Err(failed(what(), cause))
+}
+
+/// Options of tmpfs(5).
+struct Memory {
+    size: CString,
+    mode: CString,
+    uid: CString,
+    gid: CString,
+}
+
+impl Memory {
+    fn new(size: u64, mode: u32, uid: u32, gid: u32) -> io::Result<Self> {
+        let number = |number: u64| text(&number.to_string());
+        Ok(Self {
+            size: number(size)?,
+            mode: text(&format!("{mode:o}"))?,
+            uid: number(uid.into())?,
+            gid: number(gid.into())?,
+        })
+    }
+
+    fn options(&self) -> [(&CStr, &CStr); 6] {
+        [
+            (c"fstype", c"tmpfs"),
+            (c"from", c"tmpfs"),
+            (c"size", &self.size),
+            (c"mode", &self.mode),
+            (c"uid", &self.uid),
+            (c"gid", &self.gid),
+        ]
+    }
+}
+
+/// A file system in memory. Until it is sealed it can be written to.
+pub(super) fn tmpfs(
+    point: &Point,
+    size: u64,
+    mode: u32,
+    uid: u32,
+    gid: u32,
+    access: Access,
+) -> Result<Fsid, StepError> {
+    let memory =
+        Memory::new(size, mode, uid, gid).map_err(|cause| failed(format!("mount tmpfs on {}", point.at), cause))?;
+    on(point, "tmpfs", &memory.options(), flags(Access { write: true, ..access }))
+}
+
+/// The root itself, on a directory that is made for it and taken away with it by whoever calls.
+pub(super) fn root(at: &HostPath, size: u64, mode: u32, uid: u32, gid: u32) -> Result<Fsid, StepError> {
+    let what = || format!("mount tmpfs on {at}");
+    let (Some(parent), Some(name)) = (at.parent(), at.name()) else {
+        return Err(failed(what(), Errno::INVAL));
+    };
+    let parent = place::directory(&parent).map_err(|cause| failed(what(), cause))?;
+    let point = Point { parent, name: name.to_owned(), at: at.clone() };
+    // Two roots, one on top of the other, are what a stop of another tool leaves behind.
+    let memory = Memory::new(size, mode, uid, gid).map_err(|cause| failed(what(), cause))?;
+    let mut options = memory.options().to_vec();
+    options.push((c"nocover", c""));
+    let access = Access { write: true, exec: true, dev: false };
+    on(&point, "tmpfs", &options, flags(access))
+}
+
+/// Gives a mount its lasting access.
+pub(super) fn update(at: &HostPath, access: Access) -> Result<(), StepError> {
+    let what = || format!("make {at} read-only");
+    let path = text(at.as_str()).map_err(|cause| failed(what(), cause))?;
+    let mut options = vec![(c"fstype", c"tmpfs"), (c"fspath", path.as_c_str())];
+    if !access.write {
+        options.push((c"ro", c""));
+    }
+    nmount(&options, flags(access).and(Flags::UPDATE)).map_err(|refused| failed(what(), refused))
+}
+
+/// Takes a mount away, whatever has come to stand at its path.
+pub(super) fn undo(at: &HostPath, fsid: Fsid, force: bool) -> Result<(), StepError> {
+    match unmount(fsid, force) {
+        // It is gone.
+        Err(error) if matches!(Errno::from_io_error(&error), Some(Errno::NOENT | Errno::INVAL)) => Ok(()),
+        other => other.map_err(|cause| failed(format!("unmount {at}"), cause)),
+    }
+}
+
+/// All mounts at a place and below it, last first.
+pub(super) fn below(root: &HostPath) -> Result<Vec<Undo>, StepError> {
+    let mounts = getfsstat().map_err(|cause| failed("list the mounts of the host", cause))?;
+    let prefix = format!("{root}/");
+    let ours = mounts.into_iter().filter(|mounted| mounted.on == root.as_str() || mounted.on.starts_with(&prefix));
+    let undo = ours
+        .filter_map(|mounted| Some(Undo::Unmount { at: HostPath::new(&mounted.on).ok()?, fsid: Some(mounted.fsid.0) }));
+    let mut all: Vec<Undo> = undo.collect();
+    all.reverse();
+    Ok(all)
+}
