@@ -12,6 +12,7 @@ struct LoginCap {
 // SAFETY: <login_cap.h> declares the three so; they are called with what they themselves gave.
 type Getpwclass = unsafe extern "C" fn(*const libc::passwd) -> *mut LoginCap;
 type Close = unsafe extern "C" fn(*mut LoginCap);
+// SAFETY: the same.
 type Setusercontext =
     unsafe extern "C" fn(*mut LoginCap, *const libc::passwd, libc::uid_t, libc::c_uint) -> libc::c_int;
 
