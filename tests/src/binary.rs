@@ -16,6 +16,19 @@ pub fn thinjail() -> PathBuf {
     path
 }
 
+/// The program `inmate`, which lies beside thinjail.
+///
+/// # Panics
+///
+/// If there is none.
+#[must_use]
+pub fn inmate() -> String {
+    let path = thinjail().with_file_name("inmate");
+    assert!(path.is_file(), "no inmate at {}: run `cargo build -p thinjail-tests` first", path.display());
+    // Its real path, which is the one it has inside.
+    path.canonicalize().unwrap_or(path).display().to_string()
+}
+
 fn own_path() -> PathBuf {
     std::env::current_exe().unwrap_or_default()
 }

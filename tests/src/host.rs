@@ -4,22 +4,10 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
-use std::sync::{Mutex, MutexGuard, PoisonError};
 
+pub use crate::alone::{Alone, alone};
 use crate::process::Process;
 use crate::wait;
-
-/// Held by a test that looks at the whole host or listens on a well-known port: no other such test runs meanwhile.
-#[derive(Debug)]
-pub struct Alone(#[expect(dead_code, reason = "held, not read")] MutexGuard<'static, ()>);
-
-/// Waits for the others to end.
-#[must_use]
-pub fn alone() -> Alone {
-    static ONE: Mutex<()> = Mutex::new(());
-    // A test that failed under the lock has taken its jail down with it.
-    Alone(ONE.lock().unwrap_or_else(PoisonError::into_inner))
-}
 
 /// Mount table, cgroups, our descendants, and the trees it was told to watch.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -80,6 +80,11 @@ pub fn namespaces() -> Result<(), Lack> {
     }
 }
 
+/// This host lets us make jails: by namespaces on Linux; on FreeBSD every root may.
+pub fn jails() -> Result<(), Lack> {
+    if cfg!(target_os = "linux") { namespaces() } else { root() }
+}
+
 /// This program is installed; its path. Those of the system's own directories are found with any PATH.
 pub fn program(name: &str) -> Result<PathBuf, Lack> {
     let path = std::env::var_os("PATH").unwrap_or_default();

@@ -24,7 +24,8 @@ pub(crate) fn freebsd(workspace: &Workspace, words: &[&str]) -> Result<bool> {
         ["check"] => check(workspace),
         ["build"] => build(workspace),
         ["test", "--runner", runner] => run(workspace, runner),
-        _ => Err(Error::new("cargo xtask freebsd has toolchain, check, build and test --runner CMD")),
+        ["rehearse"] => rehearse(workspace),
+        _ => Err(Error::new("cargo xtask freebsd has toolchain, check, build, rehearse and test --runner CMD")),
     }
 }
 

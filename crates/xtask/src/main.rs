@@ -33,6 +33,7 @@ Chores of thinjail.
   cargo xtask freebsd build       build and link everything for FreeBSD, tests included
   cargo xtask freebsd test --runner CMD
                                   run the tests on a FreeBSD system: `CMD DIR SCRIPT` brings DIR there and runs SCRIPT
+  cargo xtask freebsd rehearse    the same pack and script, built for this system and run on it
   cargo xtask packages            print the command that installs what the tests need
 ";
 

@@ -15,6 +15,11 @@ const SCRIPT_TEXT: &str = include_str!("../../freebsd-run.sh");
 const ROOMS: &[(&str, &str)] =
     &[("thinjail-closure", "closure"), ("thinjail-plan", "plan"), ("thinjail-jail", "jail"), ("thinjail", "cli")];
 
+/// The system tests that run there, as root and one at a time, and the programs beside `thinjail` that they use.
+const SYSTEM: &str = "thinjail-tests";
+const SYSTEM_TESTS: &[&str] = &["scenarios", "freebsd"];
+const SYSTEM_PROGRAMS: &[&str] = &["inmate"];
+
 /// What tests read at run time: their snapshots and data.
 const TREES: &[&str] = &["crates/closure", "crates/plan", "crates/jail", "crates/cli", "profiles", "man"];
 
@@ -34,16 +39,20 @@ pub(super) fn pack(workspace: &Workspace, built: &[Program]) -> Result<PathBuf> 
     }
     let script = dir.join(SCRIPT);
     fs::write(&script, SCRIPT_TEXT).context(|| format!("write {}", script.display()))?;
-    if !dir.join("thinjail").exists() || !dir.join("tests").exists() {
-        return Err(Error::new("pack for FreeBSD: the binary or the tests are missing"));
+    if let Some(lost) = ["thinjail", "tests", "system"].iter().find(|name| !dir.join(name).exists()) {
+        return Err(Error::new(format!("pack for FreeBSD: {lost} was not built")));
     }
     Ok(dir)
 }
 
 /// Where a program goes; None for one that stays here.
 fn place(program: &Program) -> Option<PathBuf> {
+    let name = program.name.as_str();
     if !program.test {
-        return (program.name == "thinjail").then(|| "thinjail".into());
+        return (name == "thinjail" || SYSTEM_PROGRAMS.contains(&name)).then(|| name.into());
+    }
+    if program.package == SYSTEM {
+        return SYSTEM_TESTS.contains(&name).then(|| Path::new("system").join(name));
     }
     let (_, room) = ROOMS.iter().find(|(package, _)| *package == program.package)?;
     // Two programs of a room may have one name, as its library and a test of it; their file names differ.
@@ -82,9 +91,12 @@ mod tests {
     }
 
     #[test]
-    fn the_binary_and_the_tests_of_the_portable_rooms_are_packed() {
+    fn the_binary_and_the_tests_that_can_run_there_are_packed() {
         assert_eq!(place(&built("thinjail", "thinjail", false)), Some("thinjail".into()));
         assert_eq!(place(&built("thinjail-plan", "resolve", true)), Some("tests/plan/resolve-01".into()));
+        assert_eq!(place(&built("thinjail-tests", "inmate", false)), Some("inmate".into()));
+        assert_eq!(place(&built("thinjail-tests", "freebsd", true)), Some("system/freebsd".into()));
+        assert_eq!(place(&built("thinjail-tests", "hardening", true)), None);
         assert_eq!(place(&built("thinjail-sys", "thinjail_sys", true)), None);
         assert_eq!(place(&built("xtask", "xtask", false)), None);
     }

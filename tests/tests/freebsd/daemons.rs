@@ -1,0 +1,1 @@
+use thinjail_tests as _;

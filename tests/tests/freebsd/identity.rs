@@ -1,0 +1,61 @@
+//! Users, groups and login classes are the host's.
+
+use std::process::Command;
+
+use thinjail_tests::host::alone;
+use thinjail_tests::jail::thinjail;
+use thinjail_tests::{need, skip};
+
+/// What a command of the host says.
+fn host(program: &str, args: &[&str]) -> String {
+    let said = Command::new(program).args(args).output().unwrap();
+    assert!(said.status.success(), "{program} {args:?}: {said:?}");
+    String::from_utf8_lossy(&said.stdout).into_owned()
+}
+
+#[test]
+fn a_user_has_inside_the_ids_and_groups_it_has_outside() {
+    need!(skip::root());
+    let id = need!(skip::program("id")).display().to_string();
+    let _alone = alone();
+    for user in ["root", "operator", "nobody", "bind", "daemon"] {
+        let inside = thinjail(["run", "--user", user, "--", &id, "-u"]).run();
+        assert_eq!(inside.expect_code(0).stdout, host("id", &["-u", user]), "{user}");
+        let inside = thinjail(["run", "--user", user, "--", &id, "-g"]).run();
+        assert_eq!(inside.expect_code(0).stdout, host("id", &["-g", user]), "{user}");
+        let sorted = |text: &str| {
+            let mut groups: Vec<String> = text.split_whitespace().map(String::from).collect();
+            groups.sort();
+            groups.dedup();
+            groups
+        };
+        let inside = thinjail(["run", "--user", user, "--", &id, "-G"]).run();
+        assert_eq!(sorted(&inside.expect_code(0).stdout), sorted(&host("id", &["-G", user])), "{user}");
+    }
+}
+
+#[test]
+fn groups_that_are_named_are_all_there_are() {
+    need!(skip::root());
+    let id = need!(skip::program("id")).display().to_string();
+    let _alone = alone();
+    let flags = ["--user", "nobody", "--group", "daemon", "--groups", "mail,operator"];
+    let inside = thinjail(["run"]).args(flags).args(["--", &id, "-Gn"]).run();
+    let mut names: Vec<&str> = inside.expect_code(0).stdout.split_whitespace().collect();
+    names.sort_unstable();
+    assert_eq!(names, ["daemon", "mail", "operator"]);
+}
+
+#[test]
+fn the_login_class_is_the_users() {
+    need!(skip::root());
+    need!(skip::path("/etc/login.conf"));
+    let _alone = alone();
+    // login.conf(5) ships `daemon` with no limit of its own for memory, and every process shows its class.
+    let script = ["/bin/sh", "-c", "exec ps -o class= -p $$"];
+    let daemon = thinjail(["run", "--user", "root", "--programs", "ps", "--"]).args(script).run();
+    let class = daemon.expect_code(0).stdout.trim();
+    assert!(["daemon", "root", "default"].contains(&class), "{class:?}");
+    let nobody = thinjail(["run", "--user", "nobody", "--programs", "ps", "--"]).args(script).run();
+    assert_eq!(nobody.expect_code(0).stdout.trim(), host("id", &["-c"]).trim().replace("daemon", "default"));
+}

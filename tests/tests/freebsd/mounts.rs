@@ -1,0 +1,137 @@
+//! What is mounted, what devfs(5) shows, and what happens when a mount is busy.
+
+use std::fs;
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+
+use thinjail_plan::step::Step;
+use thinjail_tests::freebsd::{mounts, sysctl};
+use thinjail_tests::host::{Snapshot, alone};
+use thinjail_tests::jail::thinjail;
+use thinjail_tests::temp::TempDir;
+use thinjail_tests::{need, skip};
+
+use crate::{profile, up};
+
+#[test]
+fn the_devices_are_those_of_the_jails_ruleset_even_where_no_rules_are_loaded() {
+    need!(skip::root());
+    let _alone = alone();
+    let listed = thinjail(["run", "--user", "root", "--", "/bin/ls", "/dev"]).run();
+    let names: Vec<&str> = listed.expect_code(0).stdout.split_whitespace().collect();
+    assert_eq!(names, ["fd", "null", "random", "stderr", "stdin", "stdout", "urandom", "zero"]);
+    for device in ["mem", "kmem", "io", "pci", "console", "devctl", "ada0", "vtbd0", "mdctl"] {
+        let script = format!("test -e /dev/{device}");
+        let there = thinjail(["run", "--user", "root", "--", "/bin/sh", "-c", &script]).run();
+        assert_eq!(there.code(), Some(1), "{device}: {}", there.stderr);
+    }
+}
+
+#[test]
+fn no_plan_mounts_a_single_file_below_14() {
+    need!(skip::root());
+    let version: u32 = sysctl("kern.osreldate").and_then(|version| version.parse().ok()).unwrap_or_default();
+    let _alone = alone();
+    let temp = TempDir::new();
+    let file = temp.file("file", "one\n").display().to_string();
+    let plan = thinjail(["plan", "--json", "--read", &file, "--programs", "cat,sh", "--", "/bin/echo"]).plan();
+    let files = plan.host.iter().chain(&plan.inside).filter(|planned| {
+        matches!(&planned.step, Step::Bind { source, .. } if source.kind != thinjail_closure::tree::Kind::Directory)
+    });
+    assert!(version >= 1_400_000 || files.count() == 0, "this kernel ({version}) panics on the mount of a single file");
+    if version < 1_400_000 {
+        let write = thinjail(["run", "--write", &file, "--", "/bin/echo", "ran"]).run();
+        write.expect_code(125).expect_stderr(&[&file, "help:"]);
+    }
+}
+
+#[test]
+fn the_root_is_in_memory_and_every_mount_goes_with_the_jail() {
+    need!(skip::root());
+    need!(skip::program("mount"));
+    let _alone = alone();
+    let temp = TempDir::new();
+    let data = temp.dir("data");
+    let before = mounts();
+    let more = format!("read = [\"{}\"]\n", data.display());
+    let jail = up(&temp, "mounted", &more);
+    let during: Vec<(PathBuf, String)> = mounts().into_iter().filter(|mount| !before.contains(mount)).collect();
+    for kind in ["tmpfs", "devfs", "nullfs"] {
+        assert!(during.iter().any(|(_, of)| of == kind), "no {kind} in {during:#?}");
+    }
+    jail.stop();
+    assert_eq!(mounts(), before);
+}
+
+/// A process of the host that works in a directory, until it is dropped.
+struct Busy(Child);
+
+impl Busy {
+    fn new(dir: &PathBuf) -> Self {
+        let child = Command::new("sleep").arg("300").current_dir(dir).stdin(Stdio::null()).spawn().unwrap();
+        Self(child)
+    }
+}
+
+impl Drop for Busy {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+#[test]
+fn mounts_that_the_host_keeps_busy_go_all_the_same_and_the_data_stays() {
+    need!(skip::root());
+    need!(skip::program("mount"));
+    let _alone = alone();
+    let temp = TempDir::new();
+    let data = temp.dir("data");
+    let file = temp.file("data/file", "precious\n");
+    let before = mounts();
+    let more = format!("write = [\"{}\"]\n", data.display());
+    let jail = up(&temp, "busy", &more);
+    let ours: Vec<PathBuf> = mounts().into_iter().filter(|mount| !before.contains(mount)).map(|(at, _)| at).collect();
+    assert!(!ours.is_empty());
+    let held: Vec<Busy> = ours.iter().map(Busy::new).collect();
+    jail.stop();
+    drop(held);
+    assert_eq!(mounts(), before);
+    assert_eq!(fs::read_to_string(file).unwrap(), "precious\n");
+}
+
+#[test]
+fn proc_and_descriptors_are_there_on_request_only() {
+    need!(skip::root());
+    let _alone = alone();
+    let before = Snapshot::take(&[]);
+    let without = thinjail(["run", "--", "/bin/sh", "-c", "test -e /proc/curproc"]).run();
+    assert_eq!(without.code(), Some(1), "{}", without.stderr);
+    let with = thinjail(["run", "--proc", "full", "--", "/bin/sh", "-c", "test -e /proc/curproc/status"]).run();
+    with.expect_code(0);
+    let script = "exec 7</dev/null; test -e /dev/fd/7";
+    let without = thinjail(["run", "--", "/bin/sh", "-c", script]).run();
+    assert_eq!(without.code(), Some(1), "{}", without.stderr);
+    let with = thinjail(["run", "--devices", "fd", "--", "/bin/sh", "-c", script]).run();
+    with.expect_code(0);
+    before.assert_same_now(&[]);
+}
+
+#[test]
+fn a_mount_inside_a_mount_is_refused_by_the_jails_rights() {
+    need!(skip::root());
+    let mount = need!(skip::program("mount")).display().to_string();
+    let _alone = alone();
+    let before = Snapshot::take(&[]);
+    let temp = TempDir::new();
+    let profiles =
+        profile(&temp, "mounter", &format!("{mount} -t tmpfs tmpfs /tmp"), "programs = [\"mount\"]\ntmp = true\n");
+    let profiles = {
+        // The one list of programs that `profile` writes already.
+        let text = fs::read_to_string(profiles.join("mounter.toml")).unwrap();
+        temp.profile("mounter", &text.replacen("programs = [\"sleep\"]\n", "", 1))
+    };
+    let refused = thinjail(["run", "mounter"]).profiles(&profiles).run();
+    assert!(refused.code() != Some(0) && refused.code() != Some(125), "{refused:?}");
+    before.assert_same_now(&[]);
+}

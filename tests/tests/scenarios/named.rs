@@ -1,0 +1,92 @@
+//! Jails by name: started, seen, stopped, started again.
+
+use std::path::PathBuf;
+
+use thinjail_tests::host::{Snapshot, alone};
+use thinjail_tests::jail::{Finished, thinjail};
+use thinjail_tests::temp::TempDir;
+use thinjail_tests::{need, skip, wait};
+
+/// Profiles of two daemons that do nothing, and where they say that they are up.
+struct Names {
+    temp: TempDir,
+    profiles: PathBuf,
+}
+
+impl Names {
+    fn new() -> Self {
+        let temp = TempDir::new();
+        let mut profiles = PathBuf::new();
+        for name in ["scenario-one", "scenario-two"] {
+            let write = temp.dir(name);
+            let script = format!("echo up >{}/up; while :; do sleep 0.05; done", write.display());
+            let profile = format!(
+                "command = [\"/bin/sh\", \"-c\", \"{script}\"]\nuser = \"root\"\nprograms = [\"sleep\"]\nwrite = [\"{}\"]\n",
+                write.display()
+            );
+            profiles = temp.profile(name, &profile);
+        }
+        Self { temp, profiles }
+    }
+
+    fn thinjail(&self, words: &[&str]) -> Finished {
+        thinjail(words).profiles(&self.profiles).run()
+    }
+
+    #[track_caller]
+    fn start(&self, name: &str) {
+        self.thinjail(&["start", name]).expect_code(0);
+        let up = self.temp.path().join(name).join("up");
+        wait::until_true("the daemon is up", || up.exists());
+        std::fs::remove_file(up).unwrap();
+    }
+
+    #[track_caller]
+    fn stop(&self, name: &str) {
+        self.thinjail(&["stop", name]).expect_code(0);
+    }
+}
+
+#[test]
+fn a_hundred_starts_and_stops_leave_the_host_as_it_was() {
+    need!(skip::jails());
+    let _alone = alone();
+    let names = Names::new();
+    let before = Snapshot::take(&[names.temp.path()]);
+    for _ in 0..100 {
+        names.start("scenario-one");
+        // At once, and the name is free again at once.
+        names.stop("scenario-one");
+    }
+    before.assert_same_now(&[names.temp.path()]);
+}
+
+#[test]
+fn two_jails_run_at_once_and_each_is_stopped_alone() {
+    need!(skip::jails());
+    let _alone = alone();
+    let names = Names::new();
+    let before = Snapshot::take(&[names.temp.path()]);
+    names.start("scenario-one");
+    names.start("scenario-two");
+    names.stop("scenario-one");
+    assert_ne!(names.thinjail(&["status", "scenario-one"]).code(), Some(0));
+    names.thinjail(&["status", "scenario-two"]).expect_code(0);
+    names.stop("scenario-two");
+    before.assert_same_now(&[names.temp.path()]);
+}
+
+#[test]
+fn a_name_that_runs_is_not_started_twice() {
+    need!(skip::jails());
+    let _alone = alone();
+    let names = Names::new();
+    let before = Snapshot::take(&[names.temp.path()]);
+    names.start("scenario-one");
+    let again = names.thinjail(&["start", "scenario-one"]);
+    assert_ne!(again.code(), Some(0), "{again:?}");
+    again.expect_stderr(&["scenario-one"]);
+    names.thinjail(&["status", "scenario-one"]).expect_code(0);
+    names.stop("scenario-one");
+    before.assert_same_now(&[names.temp.path()]);
+}
