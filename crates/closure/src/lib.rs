@@ -70,6 +70,7 @@
 //! | [`elf`], [`machine`] | what a file says of itself |
 //! | [`tokens`] | `$ORIGIN` and its like |
 //! | [`hints`] | the system's files about libraries: read, and written for a jail |
+//! | [`runtime`] | where the runtime of a language has its modules |
 //! | [`uses`] | what of the usual files of /etc a program asks for |
 #![forbid(unsafe_code)]
 #![deny(clippy::disallowed_methods, clippy::disallowed_types)]
@@ -79,6 +80,7 @@ pub mod elf;
 mod find;
 pub mod hints;
 pub mod machine;
+pub mod runtime;
 pub mod script;
 mod search;
 pub mod tokens;

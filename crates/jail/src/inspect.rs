@@ -5,6 +5,7 @@ mod paths;
 mod planned;
 mod programs;
 mod records;
+mod runtime;
 mod users;
 mod verify;
 
@@ -84,10 +85,14 @@ pub fn this_kind() -> SystemKind {
 pub fn inspect(host: &Host, wants: &Wants) -> Facts {
     let (caller, caller_gid, caller_groups) = caller();
     let mut finder = Finder::new(&host.tree, host.loader(caller), host.objects.clone());
-    let programs = wants.programs.iter().map(|name| (name.clone(), programs::program(&mut finder, name, wants)));
-    let programs = programs.collect();
+    let runtime = runtime::runtime(&mut finder, wants);
+    let loads = |name: &str| runtime.iter().flat_map(|fact| fact.loads(name)).map(Path::to_owned).collect();
+    let programs = wants.programs.iter();
+    let programs =
+        programs.map(|name| (name.clone(), programs::program(&mut finder, name, wants, loads(name)))).collect();
     let usual = wants.by_need.as_ref().map(|by| by.paths(&programs)).unwrap_or_default();
-    let paths = wants.paths.iter().chain(&usual);
+    let parts = runtime::paths(runtime.as_ref());
+    let paths = wants.paths.iter().chain(&usual).chain(&parts);
     let paths = paths.map(|path| (path.clone(), paths::path(finder.resolver(), path))).collect();
     // Without root a jail runs as its caller, whoever is written.
     let asked = (caller != 0).then(|| Wants {
@@ -97,7 +102,18 @@ pub fn inspect(host: &Host, wants: &Wants) -> Facts {
     });
     let (users, groups) = users::accounts(host, finder.resolver(), asked.as_ref().unwrap_or(wants));
     let mounts = if host.live { this_system::mounts(&wants.file_systems) } else { Vec::new() };
-    Facts { system: host.system.clone(), caller, caller_gid, caller_groups, paths, programs, users, groups, mounts }
+    Facts {
+        system: host.system.clone(),
+        caller,
+        caller_gid,
+        caller_groups,
+        paths,
+        programs,
+        users,
+        groups,
+        mounts,
+        runtime,
+    }
 }
 
 /// Who asks: user, group, further groups. Those of root decide nothing.

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 use thinjail_closure::closure::Closure;
+use thinjail_closure::runtime::{Part, Runtime};
 use thinjail_closure::tree::Resolved;
 
 use crate::needs::ByNeed;
@@ -65,6 +66,8 @@ pub struct Wants {
     pub file_systems: BTreeSet<String>,
     /// Further paths, of which the programs decide once they are known: [`ByNeed::paths`].
     pub by_need: Option<ByNeed>,
+    /// The runtime that runs the first of the programs.
+    pub runtime: Option<Runtime>,
 }
 
 /// What is at a path.
@@ -104,6 +107,37 @@ pub enum ProgramFact {
         /// A lowercase fragment for the message.
         why: String,
     },
+}
+
+/// What the runtime of a language says of itself. What is at each path is among the paths.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum RuntimeFact {
+    /// What it reads.
+    Parts {
+        /// The program that it runs, as written. The libraries of all objects in the parts are in its closure.
+        program: String,
+        /// Files and directories.
+        parts: Vec<Part>,
+    },
+    /// There is no such runtime.
+    Refused {
+        /// A lowercase fragment for the message.
+        why: String,
+        /// What to do about it.
+        help: String,
+    },
+}
+
+impl RuntimeFact {
+    /// What a program loads when it runs, because its runtime does.
+    pub fn loads(&self, written: &str) -> impl Iterator<Item = &std::path::Path> {
+        let parts = match self {
+            Self::Parts { program, parts } if program == written => parts.as_slice(),
+            Self::Parts { .. } | Self::Refused { .. } => &[],
+        };
+        parts.iter().map(|part| part.path.as_path())
+    }
 }
 
 /// An entry of passwd(5).
@@ -165,4 +199,7 @@ pub struct Facts {
     /// The mounts of the types asked for, in the order in which they were made.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub mounts: Vec<Mounted>,
+    /// The runtime asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub runtime: Option<RuntimeFact>,
 }

@@ -21,6 +21,7 @@ mod pidfile;
 mod problem;
 mod programs;
 mod quantity;
+pub(crate) mod runtime;
 pub(crate) mod signals;
 mod syscalls;
 mod unprivileged;
@@ -68,6 +69,7 @@ pub fn resolve(name: &str, spec: &Spec, facts: &Facts) -> Result<Plan, Vec<Probl
             host.extend(mounts::place(&wish, &who, facts, &mut inside, &mut report));
         }
     }
+    runtime::resolve(spec, &who, facts, &mut inside, &mut report);
     if spec.run_dir.is_some() {
         report.keep(mounts::old_run(facts, &mut inside));
     }

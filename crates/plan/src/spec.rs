@@ -29,6 +29,8 @@ pub struct Spec {
     pub users: Vec<String>,
     /// Further programs it runs; their closures are brought along.
     pub programs: Vec<String>,
+    /// The language that runs it, and its directory: `python:/srv/app/venv`, `java`.
+    pub runtime: Option<String>,
     /// Capabilities kept, by name, or a preset: `drop-user`.
     pub capabilities: Words,
     /// System calls that are given back of those which every jail refuses.

@@ -7,6 +7,7 @@ use crate::etc::{self, Usual};
 use crate::facts::{SystemKind, Wants};
 use crate::needs::ByNeed;
 use crate::path::{HostPath, RootPath};
+use crate::resolve::runtime;
 use crate::spec::Spec;
 use crate::special;
 use crate::wishes::{Wish, wishes};
@@ -50,6 +51,7 @@ pub fn wants(spec: &Spec, system: SystemKind) -> Wants {
             .collect(),
         users: spec.user.clone().into_iter().chain(spec.users.clone()).chain(owners).collect(),
         by_need,
+        runtime: runtime::asked(spec).and_then(Result::ok),
         groups: spec.group.clone().into_iter().chain(spec.groups.clone().unwrap_or_default()).chain(groups).collect(),
         file_systems,
     }

@@ -44,6 +44,9 @@ pub(crate) struct Wanted {
     /// Further programs it runs, with all they need
     #[arg(long, value_name = "PROGRAM,...", value_delimiter = ',', help_heading = "What is inside")]
     programs: Vec<String>,
+    /// The language that runs it: python, java, node, perl, php, ruby; and a directory
+    #[arg(long, value_name = "LANGUAGE[:DIR]", help_heading = "What is inside")]
+    runtime: Option<String>,
     /// Makes /run/NAME, owned by the user; gone at the end
     #[arg(long, value_name = "NAME", help_heading = "What is inside")]
     run_dir: Option<String>,
@@ -119,6 +122,7 @@ impl Wanted {
             groups: self.groups.map(named),
             users: named(self.users),
             programs: named(self.programs).into_iter().map(|name| program(name, here)).collect(),
+            runtime: self.runtime,
             capabilities: Words::List(named(self.capabilities)),
             allow_syscalls: named(self.allow_syscalls),
             deny_syscalls: named(self.deny_syscalls),

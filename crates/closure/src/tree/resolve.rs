@@ -166,6 +166,20 @@ impl<'t> Resolver<'t> {
         }
     }
 
+    /// Whether a user other than root or the caller could put something else at the end of a path, or on the way to it: what
+    /// [`Link::loose`] says of a link, for a file.
+    ///
+    /// # Errors
+    /// The path has no end.
+    pub fn is_loose(&mut self, path: &Path) -> Result<bool, ResolveError> {
+        let walked = self.root().and_then(|root| self.walk(root, path.as_os_str(), path));
+        match walked {
+            Ok(place) => Ok(place.last.loose || place.links.iter().any(|link| link.loose)),
+            Err(Stop::Missing { at, parent }) => Err(ResolveError::Missing { at, parent: Box::new(parent.resolved()) }),
+            Err(Stop::Error(error)) => Err(error),
+        }
+    }
+
     /// Whether `path` leads to a directory. A cheap question before many names are tried in it: the answer is remembered
     /// whether yes or no.
     pub fn is_directory(&mut self, path: &Path) -> bool {

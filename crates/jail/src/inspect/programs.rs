@@ -1,5 +1,7 @@
 //! Programs, and all the files they need to start.
 
+use std::path::PathBuf;
+
 use thinjail_closure::closure::{FindError, Finder, NotExecutable, Request};
 use thinjail_closure::tree::ResolveError;
 use thinjail_plan::facts::{ProgramFact, Wants};
@@ -7,9 +9,9 @@ use thinjail_plan::facts::{ProgramFact, Wants};
 use super::paths::why;
 use super::this_system;
 
-/// The closure of a program in the environment that it will have.
-pub(super) fn program(finder: &mut Finder<'_>, written: &str, wants: &Wants) -> ProgramFact {
-    match finder.find(&request(written, wants)) {
+/// The closure of a program in the environment that it will have, with all that its runtime may load.
+pub(super) fn program(finder: &mut Finder<'_>, written: &str, wants: &Wants, loads: Vec<PathBuf>) -> ProgramFact {
+    match finder.find(&request(written, wants).loads(loads)) {
         Ok(closure) => ProgramFact::Closure(closure),
         Err(error) => refused(&error),
     }

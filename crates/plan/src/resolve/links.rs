@@ -42,6 +42,18 @@ pub(super) fn judge(said: &str, resolved: &Resolved, caller: u32) -> Result<(), 
     }
 }
 
+/// The same law for what a file says, as pyvenv.cfg does where Python is: it is as good as a link, to whoever can write it.
+pub(super) fn judge_said(said: &str, by: &Link, found: &Resolved, caller: u32) -> Result<(), Problem> {
+    let trusted = (by.uid == 0 || by.uid == caller) && !by.loose;
+    if trusted || (by.uid == found.meta.uid && by.uid != 0 && !by.loose) {
+        return Ok(());
+    }
+    let (file, to) = (by.at.display(), by.to.display());
+    let why = if by.loose { "others may write it".into() } else { format!("it belongs to uid {}", by.uid) };
+    Err(Problem::setup(format!("{said}: {file} says {to}, and {why}, so it could say anything"))
+        .help(format!("write {to} in read if that is what is meant")))
+}
+
 /// Whether everybody may read it, by its own mode.
 fn is_public(resolved: &Resolved) -> bool {
     let needed = if resolved.meta.kind == Kind::Directory { 0o005 } else { 0o004 };

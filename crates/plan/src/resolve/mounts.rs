@@ -70,7 +70,7 @@ fn under(path: &str, dir: &str) -> bool {
     path.strip_prefix(dir).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
-fn decide(
+pub(super) fn decide(
     wish: &Wish,
     who: &Who,
     facts: &Facts,

@@ -54,6 +54,9 @@ pub(super) fn resolve(
             let result = bring(member, facts, inside);
             report.keep(result);
         }
+        if !closure.wanting.is_empty() {
+            report.note(wanting(written, &closure.wanting));
+        }
         programs.learn(written, closure);
         programs.cache.learn(written, closure, report);
         programs.hints.learn(closure);
@@ -125,6 +128,19 @@ pub fn missing_file(program: &str, missing: &Missing) -> Problem {
         Role::Library => Problem::setup(what).help("install it, or name its directory in env LD_LIBRARY_PATH"),
         Role::Interpreter | Role::Script | Role::Program => Problem::setup(what).help("install it"),
     }
+}
+
+/// Plug-ins and modules that can't be loaded, as it is on the host.
+fn wanting(program: &str, wanting: &[Missing]) -> String {
+    const SHOWN: usize = 3;
+    let shown =
+        wanting.iter().take(SHOWN).map(|missing| format!("{} for {}", missing.name, missing.needed_by.display()));
+    let shown: Vec<_> = shown.collect();
+    let more = match wanting.len().saturating_sub(SHOWN) {
+        0 => String::new(),
+        more => format!(", and {more} more"),
+    };
+    format!("not there, as on the host, of what {program} may load when it runs: {}{more}", shown.join(", "))
 }
 
 fn bring(member: &Member, facts: &Facts, inside: &mut Inside) -> Result<(), Problem> {

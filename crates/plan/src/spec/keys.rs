@@ -71,6 +71,7 @@ pub(super) const KEYS: &[(&str, Shape)] = &[
     ("programs", Shape::List),
     ("read", Shape::List),
     ("run-dir", Shape::Text),
+    ("runtime", Shape::Text),
     ("state-dir", Shape::Text),
     ("stop-signal", Shape::Text),
     ("stop-timeout", Shape::Text),

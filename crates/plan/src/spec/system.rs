@@ -36,6 +36,7 @@ impl Spec {
             groups,
             users,
             programs,
+            runtime,
             capabilities,
             allow_syscalls,
             deny_syscalls,
@@ -95,6 +96,7 @@ impl Spec {
         replace(&mut self.hostname, hostname);
         replace(&mut self.network, network);
         replace(&mut self.pidfile, pidfile);
+        replace(&mut self.runtime, runtime);
         merge(&mut self.limits, limits);
         self.descriptors.extend(descriptors);
         self.tty |= tty;

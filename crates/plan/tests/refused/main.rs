@@ -10,6 +10,7 @@ mod identity;
 mod links;
 mod pidfile;
 mod program;
+mod runtime;
 mod sources;
 mod targets;
 mod unprivileged;

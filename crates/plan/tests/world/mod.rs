@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use thinjail_closure::closure::{CacheMark, Closure, How, Loader, Member, Missing, Role};
 use thinjail_closure::tree::{FileId, Kind, Link, Meta, Resolved};
-use thinjail_plan::facts::{Facts, Group, Mounted, PathFact, ProgramFact, System, SystemKind, User};
+use thinjail_plan::facts::{Facts, Group, Mounted, PathFact, ProgramFact, RuntimeFact, System, SystemKind, User};
 use thinjail_plan::path::HostPath;
 use thinjail_plan::plan::Plan;
 use thinjail_plan::resolve::{Problem, resolve};
@@ -32,6 +32,7 @@ pub struct World {
     pub users: Vec<User>,
     pub groups: Vec<Group>,
     pub mounts: Vec<Mounted>,
+    pub runtime: Option<RuntimeFact>,
 }
 
 impl std::fmt::Debug for World {
@@ -96,6 +97,7 @@ impl World {
             users: Vec::new(),
             groups: Vec::new(),
             mounts: Vec::new(),
+            runtime: None,
         };
         world.put("/", Kind::Directory);
         world
@@ -275,7 +277,14 @@ impl World {
         let program = |name: &String| self.programs.get(name).cloned().unwrap_or_else(absent);
         let programs = wants.programs.iter().map(|name| (name.clone(), program(name))).collect();
         let usual = wants.by_need.as_ref().map(|by| by.paths(&programs)).unwrap_or_default();
-        let paths = wants.paths.iter().chain(&usual);
+        let runtime = self.runtime.clone().filter(|_| wants.runtime.is_some());
+        let parts: Vec<HostPath> = match &runtime {
+            Some(RuntimeFact::Parts { parts, .. }) => {
+                parts.iter().map(|part| HostPath::from_path(&part.path).unwrap()).collect()
+            }
+            _ => Vec::new(),
+        };
+        let paths = wants.paths.iter().chain(&usual).chain(&parts);
         Facts {
             system: self.system.clone(),
             caller: self.caller,
@@ -291,6 +300,7 @@ impl World {
                 .filter(|mounted| wants.file_systems.contains(&mounted.file_system))
                 .cloned()
                 .collect(),
+            runtime,
         }
     }
 
