@@ -28,9 +28,6 @@ pub(super) fn start(
     signals: &Signals,
     clock: &mut Clock,
 ) -> Result<Jail, RunError> {
-    // Whoever is orphaned in the jail becomes our child, so that we see its end.
-    rustix::process::set_reaper_status(true)
-        .map_err(|cause| RunError::setup("become the reaper of the jail's processes".into(), cause.into()))?;
     let (report, childs_report) = pipe_with(PipeFlags::CLOEXEC)
         .map_err(|cause| RunError::setup("make a pipe to the jail's first process".into(), cause.into()))?;
     let begin = std::time::Instant::now();

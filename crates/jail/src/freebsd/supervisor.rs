@@ -4,7 +4,7 @@ use std::io;
 use std::time::{Duration, Instant};
 
 use rustix::io::Errno;
-use rustix::process::{Pid, Signal, WaitOptions, WaitStatus, get_reaper_status, kill_process, wait};
+use rustix::process::{Pid, Signal, WaitOptions, WaitStatus, get_reaper_status, kill_process, set_reaper_status, wait};
 use thinjail_plan::path::HostPath;
 use thinjail_sys::freebsd::jail::{self, By, Jid};
 use thinjail_sys::freebsd::kqueue::Queue;
@@ -25,9 +25,16 @@ pub(super) struct Signals {
 }
 
 impl Signals {
-    /// Blocks them and takes them as data from now on.
+    /// Blocks them and takes them as data from now on, and becomes the reaper of what is started.
     pub(super) fn take() -> io::Result<Self> {
         signal::prepare()?;
+        // Whoever is orphaned in the jail becomes our child, so that we see its end. Before any child of ours is started: the
+        // kernel counts none that was there already.
+        match set_reaper_status(true) {
+            // We are one already.
+            Ok(()) | Err(Errno::BUSY) => {}
+            Err(error) => return Err(error.into()),
+        }
         let all: Vec<i32> = FORWARDED.into_iter().chain([SIGCHLD]).collect();
         let set = SignalSet::of(&all);
         signal::set_mask(&set)?;

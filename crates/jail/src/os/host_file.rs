@@ -20,8 +20,9 @@ pub(crate) fn remove(path: &HostPath, id: Option<Identity>, entry: &Entry) -> Re
     let (Some(parent), Some(name)) = (path.parent(), path.name()) else {
         return Err(refused(io::ErrorKind::InvalidInput.into()));
     };
-    // Gone, or something else by now: not ours to touch.
-    let other = |error: &Errno| matches!(*error, Errno::NOENT | Errno::NOTDIR | Errno::LOOP | Errno::NXIO);
+    // Gone, or something else by now: not ours to touch. FreeBSD says EMLINK where a link stands.
+    let other =
+        |error: &Errno| matches!(*error, Errno::NOENT | Errno::NOTDIR | Errno::LOOP | Errno::MLINK | Errno::NXIO);
     let parent = match look::directory(&parent, OFlags::PATH) {
         Err(error) if other(&error) => return Ok(()),
         opened => opened.map_err(|error| refused(error.into()))?,

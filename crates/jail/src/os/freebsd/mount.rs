@@ -52,7 +52,13 @@ pub(super) fn on(
     let known = || -> io::Result<Fsid> {
         let held = fs::openat(&point.parent, point.name.as_str(), place::DIRECTORY, Mode::empty());
         let (inside, name) = match held {
-            Ok(held) => (held, c".".to_owned()),
+            Ok(held) => {
+                // Two mounts, one on top of the other, are what a stop of another tool leaves behind.
+                if fstatfs(&held)?.fsid != fstatfs(&point.parent)?.fsid {
+                    return Err(io::Error::new(io::ErrorKind::ResourceBusy, "something is mounted there already"));
+                }
+                (held, c".".to_owned())
+            }
             // A single file: its name, in a directory that is held.
             Err(Errno::NOTDIR) => (rustix::io::fcntl_dupfd_cloexec(&point.parent, 0)?, text(&point.name)?),
             Err(error) => return Err(error.into()),
@@ -172,12 +178,7 @@ pub(super) fn root(at: &HostPath, size: u64, mode: u32, uid: u32, gid: u32) -> R
     };
     let parent = place::directory(&parent).map_err(|cause| failed(what(), cause))?;
     let point = Point { parent, name: name.to_owned(), at: at.clone() };
-    // Two roots, one on top of the other, are what a stop of another tool leaves behind.
-    let memory = Memory::new(size, mode, uid, gid).map_err(|cause| failed(what(), cause))?;
-    let mut options = memory.options().to_vec();
-    options.push((c"nocover", c""));
-    let access = Access { write: true, exec: true, dev: false };
-    on(&point, "tmpfs", &options, flags(access))
+    tmpfs(&point, size, mode, uid, gid, Access { write: true, exec: true, dev: false })
 }
 
 /// Gives a mount its lasting access.
