@@ -111,6 +111,7 @@ pub fn inspect(host: &Host, wants: &Wants) -> Facts {
         programs,
         users,
         groups,
+        landlock: if host.live { this_system::landlock() } else { 0 },
         mounts,
         runtime,
     }

@@ -6,6 +6,7 @@ mod devices;
 mod filter;
 mod handover;
 mod init;
+mod landlock;
 mod message;
 mod source;
 mod supervisor;

@@ -196,6 +196,9 @@ pub struct Facts {
     pub users: BTreeMap<String, Option<User>>,
     /// Each group asked for, and the primary groups of the users by number.
     pub groups: BTreeMap<String, Option<Group>>,
+    /// Linux: which ABI of landlock(7) the kernel has; 0 is none.
+    #[serde(default)]
+    pub landlock: u32,
     /// The mounts of the types asked for, in the order in which they were made.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub mounts: Vec<Mounted>,

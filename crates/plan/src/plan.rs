@@ -47,6 +47,19 @@ pub struct Syscalls {
     pub refused: Vec<String>,
 }
 
+/// What ends at the jail's border though the network is the host's; landlock(7).
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Landlock {
+    /// No abstract socket is reached but those made inside.
+    pub own_abstract_sockets: bool,
+    /// No process is signalled but those inside.
+    pub own_signals: bool,
+    /// The ports that TCP sockets may be bound to; none is all.
+    pub tcp_bind: Option<Vec<u16>>,
+    /// The ports that TCP sockets may connect to; none is all.
+    pub tcp_connect: Option<Vec<u16>>,
+}
+
 /// What is run once everything is in place.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Exec {
@@ -63,6 +76,9 @@ pub struct Exec {
     /// Linux: what differs from the default list of system calls.
     #[serde(default)]
     pub syscalls: Syscalls,
+    /// Linux: what of the host is kept from it beside files.
+    #[serde(default)]
+    pub landlock: Landlock,
     /// umask(2).
     pub umask: u32,
     /// Working directory.

@@ -10,6 +10,7 @@ mod exec;
 mod freebsd;
 mod identity;
 mod inside;
+mod landlock;
 mod ld_elf_hints;
 mod ld_so_cache;
 mod libmap;
@@ -93,7 +94,7 @@ pub fn resolve(name: &str, spec: &Spec, facts: &Facts) -> Result<Plan, Vec<Probl
         unprivileged::own(&mut who.ids, facts, [&mut host, &mut steps]);
     }
     let program = programs.main.clone().unwrap_or_else(RootPath::root);
-    let exec = exec::exec(spec, program, argv, &who, network, kind, &mut report);
+    let exec = exec::exec(spec, program, argv, &who, network, facts, &mut report);
     check_chdir(&exec.chdir, &inside, facts, &mut report);
     let stop = exec::stop(spec, kind, &mut report);
     let confine = match kind {

@@ -4,7 +4,7 @@ use std::fmt::{self, Write as _};
 use std::time::Duration;
 
 use crate::facts::{System, SystemKind};
-use crate::plan::{Exec, Network, Plan, Syscalls, Wait};
+use crate::plan::{Exec, Landlock, Network, Plan, Syscalls, Wait};
 use crate::resolve::limits::{Unit, unit};
 use crate::resolve::signals;
 use crate::step::{Access, Confine, Content, Planned, ProcView, Step};
@@ -99,14 +99,24 @@ fn run(f: &mut fmt::Formatter<'_>, exec: &Exec, kind: SystemKind) -> fmt::Result
     let more: String = exec.descriptors.iter().map(|fd| format!(" {fd}")).collect();
     field(f, "descriptors", &format!("0 1 2{more}"))?;
     field(f, "terminal", if exec.tty { "keeps the caller's session" } else { "a session of its own" })?;
-    field(
-        f,
-        "network",
-        match exec.network {
-            Network::Inherit => "the host's",
-            Network::None => "none but a loopback of its own",
-        },
-    )
+    let network = match (exec.network, exec.landlock.own_abstract_sockets) {
+        (Network::None, _) => "none but a loopback of its own",
+        (Network::Inherit, true) => "the host's, but for abstract sockets",
+        (Network::Inherit, false) if kind == SystemKind::Linux => "the host's, with its abstract sockets",
+        (Network::Inherit, false) => "the host's",
+    };
+    field(f, "network", network)?;
+    let Landlock { own_signals, tcp_bind, tcp_connect, .. } = &exec.landlock;
+    if *own_signals {
+        field(f, "signals", "to processes of the jail only")?;
+    }
+    for (name, ports) in [("tcp binds", tcp_bind), ("tcp connects", tcp_connect)] {
+        if let Some(ports) = ports {
+            let ports: Vec<_> = ports.iter().map(u16::to_string).collect();
+            field(f, name, &format!("to ports: {}", listed(&ports)))?;
+        }
+    }
+    Ok(())
 }
 
 /// One step as one line: verb, place, and what is exact about it.

@@ -70,6 +70,12 @@ pub struct Spec {
     pub hostname: Option<String>,
     /// `inherit` (default) or `none`.
     pub network: Option<String>,
+    /// Abstract unix sockets of the host: `none` (default) or `inherit`.
+    pub abstract_sockets: Option<String>,
+    /// The ports that TCP sockets may be bound to; else all.
+    pub tcp_bind: Option<Vec<i32>>,
+    /// The ports that TCP sockets may connect to; else all.
+    pub tcp_connect: Option<Vec<i32>>,
     /// Written for the host with a host pid; one that the daemon writes at that path stays inside.
     pub pidfile: Option<String>,
     /// rctl(8)'s words.

@@ -75,7 +75,9 @@ fn an_underscore_for_a_dash_is_understood() {
 
 #[test]
 fn an_unknown_key_like_no_other_lists_the_keys() {
-    assert!(help("frobnicate = 1").starts_with("the keys are allow-syscalls cache-dir capabilities chdir"));
+    assert!(
+        help("frobnicate = 1").starts_with("the keys are abstract-sockets allow-syscalls cache-dir capabilities chdir")
+    );
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 pub use crate::both::exec;
 pub mod keyring;
+pub mod landlock;
 pub mod memory;
 pub mod mount;
 pub mod net;

@@ -87,6 +87,15 @@ pub(crate) struct Wanted {
     /// inherit (the default) or none
     #[arg(long, value_name = "HOW", help_heading = "How it runs")]
     network: Option<String>,
+    /// Abstract unix sockets of the host: none (the default) or inherit
+    #[arg(long, value_name = "HOW", help_heading = "How it runs")]
+    abstract_sockets: Option<String>,
+    /// The ports that TCP sockets may be bound to
+    #[arg(long, value_name = "PORT,...", value_delimiter = ',', help_heading = "How it runs")]
+    tcp_bind: Option<Vec<i32>>,
+    /// The ports that TCP sockets may connect to
+    #[arg(long, value_name = "PORT,...", value_delimiter = ',', help_heading = "How it runs")]
+    tcp_connect: Option<Vec<i32>>,
     /// Limits by rctl(8)'s words: openfiles=1024, filesize=1G
     #[arg(long, alias = "limit", value_name = "NAME=VALUE,...", value_parser = pair, value_delimiter = ',', help_heading = "How it runs")]
     limits: Vec<(String, String)>,
@@ -142,6 +151,9 @@ impl Wanted {
             chdir: self.chdir,
             hostname: self.hostname,
             network: self.network,
+            abstract_sockets: self.abstract_sockets,
+            tcp_bind: self.tcp_bind,
+            tcp_connect: self.tcp_connect,
             pidfile: self.pidfile.map(|path| absolute(path, here)),
             limits: self.limits.into_iter().map(|(name, value)| (name, limit(value))).collect(),
             descriptors: self.descriptors,

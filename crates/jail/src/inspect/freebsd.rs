@@ -14,6 +14,11 @@ pub(super) fn runs(_machine: &Machine) -> bool {
     true
 }
 
+/// None on this system.
+pub(super) fn landlock() -> u32 {
+    0
+}
+
 /// getosreldate(3).
 pub(super) fn system() -> io::Result<System> {
     let osreldate = sysctlbyname_int(c"kern.osreldate")?;

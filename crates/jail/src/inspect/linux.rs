@@ -14,6 +14,11 @@ pub(super) fn runs(machine: &Machine) -> bool {
     machine.wide
 }
 
+/// The kernel's ABI of landlock(7).
+pub(super) fn landlock() -> u32 {
+    thinjail_sys::linux::landlock::abi()
+}
+
 /// uname(2).
 pub(super) fn system() -> io::Result<System> {
     Ok(System::Linux { release: rustix::system::uname().release().to_string_lossy().into_owned() })

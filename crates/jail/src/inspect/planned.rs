@@ -193,6 +193,7 @@ mod tests {
                 ids,
                 capabilities: vec![],
                 syscalls: thinjail_plan::plan::Syscalls::default(),
+                landlock: thinjail_plan::plan::Landlock::default(),
                 umask: 0,
                 chdir: RootPath::root(),
                 limits: vec![],

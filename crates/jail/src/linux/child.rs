@@ -18,6 +18,7 @@ use thinjail_plan::plan::{Exec, Network, Plan};
 use thinjail_plan::step::ProcView;
 use thinjail_sys::linux::exec::{StringList, execve};
 use thinjail_sys::linux::keyring::join_session_keyring;
+use thinjail_sys::linux::landlock::Ruleset;
 use thinjail_sys::linux::mount::{MountAttr, mount_setattr};
 use thinjail_sys::linux::net::loopback_up;
 use thinjail_sys::linux::process::{self, CloneFlags, CloseRange, Stack};
@@ -30,7 +31,7 @@ use super::handover::{Buffer, Part};
 use super::message::{MARKS, Message, Phase};
 use super::tree::WITHIN;
 use super::unprivileged::USER;
-use super::{capability, handover, init, source};
+use super::{capability, handover, init, landlock, source};
 use crate::run::RunError;
 
 /// Everything the child needs, in the form that the system calls take.
@@ -55,6 +56,7 @@ pub(super) struct Child {
     tty: bool,
     own_network: bool,
     filter: Filter,
+    landlock: Option<Ruleset>,
     pub(super) wait_all: bool,
 }
 
@@ -116,6 +118,9 @@ impl Child {
             own_network: exec.network == Network::None,
             filter: Filter::of(&exec.syscalls)
                 .ok_or_else(|| bad("the filter of system calls", "there is no such system call"))?,
+            landlock: landlock::ruleset(&exec.landlock).map_err(|cause| {
+                RunError::setup(format!("make the rules of landlock(7) for {}", exec.program), cause)
+            })?,
             wait_all: plan.stop.wait == thinjail_plan::plan::Wait::All,
         })
     }
@@ -233,6 +238,9 @@ impl Child {
         // on the host could trace us, and write to it.
         rustix::process::set_dumpable_behavior(DumpableBehavior::NotDumpable).map_err(at(Phase::Guard))?;
         thread::set_no_new_privs(true).map_err(at(Phase::NoNewPrivs))?;
+        if let Some(ruleset) = &self.landlock {
+            ruleset.restrict_self().map_err(io_at(Phase::Landlock))?;
+        }
         process::close_range(3, CloseRange::OnExec).map_err(io_at(Phase::Descriptors))?;
         for descriptor in &self.descriptors {
             process::keep_on_exec(*descriptor).map_err(io_at(Phase::Descriptors))?;
@@ -454,6 +462,7 @@ pub(super) fn explain(phase: Phase, index: u32, errno: Errno, exec: &Exec, late:
             Some("the caller has to have them itself"),
         ),
         Phase::NoNewPrivs => ("set no_new_privs".into(), None),
+        Phase::Landlock => ("restrict itself by landlock(7)".into(), None),
         Phase::Filter => ("refuse system calls by seccomp(2)".into(), Some("the kernel needs CONFIG_SECCOMP_FILTER")),
         Phase::Descriptors => ("close the descriptors that are not named".into(), None),
         Phase::Chdir => (

@@ -41,6 +41,8 @@ pub(super) enum Phase {
     NoNewPrivs,
     /// close_range(2).
     Descriptors,
+    /// landlock_restrict_self(2).
+    Landlock,
     /// seccomp(2).
     Filter,
     /// chdir(2).
@@ -49,7 +51,7 @@ pub(super) enum Phase {
     Exec,
 }
 
-const PHASES: [Phase; 20] = [
+const PHASES: [Phase; 21] = [
     Phase::Guard,
     Phase::Namespaces,
     Phase::Proc,
@@ -67,6 +69,7 @@ const PHASES: [Phase; 20] = [
     Phase::Capabilities,
     Phase::NoNewPrivs,
     Phase::Descriptors,
+    Phase::Landlock,
     Phase::Filter,
     Phase::Chdir,
     Phase::Exec,

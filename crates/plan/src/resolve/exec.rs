@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use super::identity::Who;
 use super::problem::{Problem, Report};
-use super::{capabilities, limits, quantity, signals, syscalls};
+use super::{capabilities, landlock, limits, quantity, signals, syscalls};
 use crate::defaults;
-use crate::facts::SystemKind;
+use crate::facts::{Facts, SystemKind};
 use crate::path::RootPath;
 use crate::plan::{Exec, Network, Stop, Wait};
 use crate::spec::Spec;
@@ -19,9 +19,10 @@ pub(super) fn exec(
     argv: Vec<String>,
     who: &Who,
     network: Network,
-    kind: SystemKind,
+    facts: &Facts,
     report: &mut Report,
 ) -> Exec {
+    let kind = facts.system.kind();
     Exec {
         program,
         argv,
@@ -29,6 +30,7 @@ pub(super) fn exec(
         ids: who.ids.clone(),
         capabilities: capabilities::resolve(spec, kind, report),
         syscalls: syscalls::resolve(spec, kind, report),
+        landlock: landlock::resolve(spec, facts, network, report),
         umask: umask(spec, report),
         chdir: chdir(spec, report),
         limits: limits::resolve(spec, report),
@@ -98,9 +100,7 @@ fn descriptors(spec: &Spec, report: &mut Report) -> Vec<i32> {
 pub(super) fn network(spec: &Spec, report: &mut Report) -> Network {
     match spec.network.as_deref() {
         None => {
-            report.note(
-                "network = \"inherit\" (default): the host's network, its loopback and abstract sockets included",
-            );
+            report.note("network = \"inherit\" (default): the host's network, its loopback included");
             Network::Inherit
         }
         Some("inherit") => Network::Inherit,

@@ -46,6 +46,7 @@ impl Shape {
 
 /// The keys of a profile.
 pub(super) const KEYS: &[(&str, Shape)] = &[
+    ("abstract-sockets", Shape::Text),
     ("allow-syscalls", Shape::List),
     ("cache-dir", Shape::Text),
     ("capabilities", Shape::Words),
@@ -75,6 +76,8 @@ pub(super) const KEYS: &[(&str, Shape)] = &[
     ("state-dir", Shape::Text),
     ("stop-signal", Shape::Text),
     ("stop-timeout", Shape::Text),
+    ("tcp-bind", Shape::Numbers),
+    ("tcp-connect", Shape::Numbers),
     ("tmp", Shape::SwitchOrText),
     ("tty", Shape::Switch),
     ("umask", Shape::Text),

@@ -56,6 +56,9 @@ impl Spec {
             chdir,
             hostname,
             network,
+            abstract_sockets,
+            tcp_bind,
+            tcp_connect,
             pidfile,
             limits,
             descriptors,
@@ -95,6 +98,9 @@ impl Spec {
         replace(&mut self.chdir, chdir);
         replace(&mut self.hostname, hostname);
         replace(&mut self.network, network);
+        replace(&mut self.abstract_sockets, abstract_sockets);
+        append_optional(&mut self.tcp_bind, tcp_bind);
+        append_optional(&mut self.tcp_connect, tcp_connect);
         replace(&mut self.pidfile, pidfile);
         replace(&mut self.runtime, runtime);
         merge(&mut self.limits, limits);
@@ -115,7 +121,7 @@ fn replace<T>(below: &mut Option<T>, over: Option<T>) {
     }
 }
 
-fn append_optional(below: &mut Option<Vec<String>>, over: Option<Vec<String>>) {
+fn append_optional<T>(below: &mut Option<Vec<T>>, over: Option<Vec<T>>) {
     if let Some(over) = over {
         below.get_or_insert_default().extend(over);
     }

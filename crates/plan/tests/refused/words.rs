@@ -49,6 +49,26 @@ fn of_system_calls() {
 }
 
 #[test]
+fn of_ports_and_abstract_sockets() {
+    assert_eq!(problem("tcp-bind = [80, 65536]").0, "tcp-bind: 65536 is no port");
+    assert_eq!(problem("tcp-connect = [-1]").0, "tcp-connect: -1 is no port");
+    assert_eq!(problem("abstract-sockets = \"host\"").1, "write one of none, inherit");
+    let old = World { landlock: 3, ..World::linux() };
+    for (profile, told) in [
+        ("tcp-bind = [80]", "tcp-bind: this kernel can't limit TCP to ports"),
+        ("tcp-connect = []", "tcp-connect: this kernel can't limit TCP to ports"),
+        ("abstract-sockets = \"none\"", "abstract-sockets = \"none\": this kernel can't keep abstract sockets"),
+    ] {
+        let (what, help) = old.problem(&www(profile));
+        assert!(what.starts_with(told), "{what}");
+        assert!(help.contains("newer kernel"), "{help}");
+    }
+    // By default it is said.
+    let plan = old.plan(WWW).to_string();
+    assert!(plan.contains("this kernel can't keep abstract sockets of the host from a jail"), "{plan}");
+}
+
+#[test]
 fn of_limits() {
     assert_eq!(
         problem("limits.memoryuse = \"1G\""),

@@ -31,6 +31,7 @@ pub struct World {
     pub programs: BTreeMap<String, ProgramFact>,
     pub users: Vec<User>,
     pub groups: Vec<Group>,
+    pub landlock: u32,
     pub mounts: Vec<Mounted>,
     pub runtime: Option<RuntimeFact>,
 }
@@ -96,6 +97,7 @@ impl World {
             programs: BTreeMap::new(),
             users: Vec::new(),
             groups: Vec::new(),
+            landlock: 7,
             mounts: Vec::new(),
             runtime: None,
         };
@@ -294,6 +296,7 @@ impl World {
             programs,
             users,
             groups,
+            landlock: self.landlock,
             mounts: self
                 .mounts
                 .iter()
