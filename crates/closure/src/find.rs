@@ -52,10 +52,11 @@ pub struct Finder<'t> {
     caches: HashMap<bool, Rc<Cache>>,
     /// By the path of the file.
     pub(crate) libmaps: HashMap<&'static str, LibMap>,
-    pub(crate) built_in: HashMap<FileId, Rc<BuiltIn>>,
+    pub(crate) built_in: RefCell<HashMap<FileId, Rc<BuiltIn>>>,
     /// The search paths compiled into interpreters that hold them as one string.
     pub(crate) compiled: HashMap<FileId, Option<Rc<str>>>,
-    pub(crate) existing: HashMap<(PathBuf, bool), Rc<[PathBuf]>>,
+    /// The directories of search paths with their sub-directories, by the interpreter that searches them.
+    pub(crate) existing: HashMap<(PathBuf, FileId), Rc<[PathBuf]>>,
 }
 
 /// The closure of one program.
@@ -106,7 +107,7 @@ impl<'t> Finder<'t> {
             files: RefCell::default(),
             caches: HashMap::new(),
             libmaps: HashMap::new(),
-            built_in: HashMap::new(),
+            built_in: RefCell::default(),
             compiled: HashMap::new(),
             existing: HashMap::new(),
         }

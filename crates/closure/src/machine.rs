@@ -5,6 +5,10 @@ use std::fmt;
 
 use object::elf;
 
+mod legacy;
+
+pub use legacy::{Capability, Legacy};
+
 /// The processor a file is made for: three fields of the ELF header. The loader takes no library of another one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Machine {
@@ -64,12 +68,14 @@ pub struct Cpu {
     pub platform: Option<String>,
     /// Empty until it is asked for, where it is about the running one.
     hwcaps: OnceCell<Vec<String>>,
+    /// Likewise.
+    legacy: OnceCell<Legacy>,
 }
 
 impl Default for Cpu {
     /// One of which nothing is known.
     fn default() -> Self {
-        Self { machine: None, platform: None, hwcaps: Vec::new().into() }
+        Self { machine: None, platform: None, hwcaps: Vec::new().into(), legacy: Legacy::default().into() }
     }
 }
 
@@ -77,7 +83,12 @@ impl Cpu {
     /// An x86-64 of a level of the psABI, 1 to 4.
     #[must_use]
     pub fn x86_64(level: u8) -> Self {
-        Self { machine: Some(Machine::X86_64), platform: Some("x86_64".into()), hwcaps: x86_64_hwcaps(level).into() }
+        Self {
+            machine: Some(Machine::X86_64),
+            platform: Some("x86_64".into()),
+            hwcaps: x86_64_hwcaps(level).into(),
+            legacy: Legacy::x86_64().into(),
+        }
     }
 
     /// A 64-bit ARM, for which glibc knows no levels.
@@ -98,6 +109,12 @@ impl Cpu {
     pub fn hwcaps(&self) -> &[String] {
         self.hwcaps.get_or_init(running_hwcaps)
     }
+
+    /// What an older glibc looks at; asked for as seldom.
+    #[must_use]
+    pub fn legacy(&self) -> &Legacy {
+        self.legacy.get_or_init(legacy::running)
+    }
 }
 
 fn x86_64_hwcaps(level: u8) -> Vec<String> {
@@ -106,7 +123,7 @@ fn x86_64_hwcaps(level: u8) -> Vec<String> {
 
 #[cfg(target_arch = "x86_64")]
 fn running() -> Cpu {
-    Cpu { hwcaps: OnceCell::new(), ..Cpu::x86_64(1) }
+    Cpu { hwcaps: OnceCell::new(), legacy: OnceCell::new(), ..Cpu::x86_64(1) }
 }
 
 #[cfg(target_arch = "x86_64")]

@@ -10,7 +10,7 @@ use std::rc::Rc;
 use crate::closure::{How, Loader, Refused};
 use crate::elf::{ElfError, Object};
 use crate::machine::Machine;
-use crate::tree::{Kind, ReadAt, Resolved};
+use crate::tree::{Kind, ReadAt, ResolveError, Resolved};
 use crate::walk::{INTERPRETER, MAIN, Walk};
 
 /// A search path, split and expanded.
@@ -131,6 +131,8 @@ pub(crate) struct Search {
     refused: Vec<Refused>,
     /// A file was met at which the loader gives up instead of looking further.
     stopped: bool,
+    /// Of this search path nothing more is tried.
+    path_ended: bool,
     /// The loader gives up at any file that it can't use.
     strict: bool,
     /// Of what is in a directory only files that are set-user-ID count.
@@ -150,11 +152,14 @@ impl Search {
         name: &str,
         how: How,
     ) -> Option<Found> {
+        self.path_ended = false;
         for directory in directories {
-            if self.stopped {
+            if self.stopped || self.path_ended {
                 return None;
             }
             for existing in &*directory.existing {
+                // The last try in a directory decides.
+                self.path_ended = false;
                 let path = existing.join(name);
                 if self.only_setuid && !is_setuid(walk, &path) {
                     continue;
@@ -173,7 +178,13 @@ impl Search {
         if self.stopped {
             return None;
         }
-        let resolved = walk.finder.resolver.resolve(&path).ok()?;
+        let resolved = match walk.finder.resolver.resolve(&path) {
+            Ok(resolved) => resolved,
+            Err(error) => {
+                self.unresolved(walk.loader, &error);
+                return None;
+            }
+        };
         let program = &walk.loaded[MAIN].object;
         let (why, stops) = if resolved.meta.kind != Kind::File {
             ("it is not a regular file".to_owned(), true)
@@ -192,6 +203,17 @@ impl Search {
         self.refused.push(Refused { path, why });
         self.stopped = stops || self.strict;
         None
+    }
+
+    /// What open(2) fails with decides how far the search goes on.
+    fn unresolved(&mut self, loader: Loader, error: &ResolveError) {
+        match (loader, error) {
+            (_, ResolveError::Missing { .. } | ResolveError::Permission { .. }) | (Loader::FreeBsd, _) => {}
+            (Loader::Musl, ResolveError::NotADirectory { .. }) => {}
+            (Loader::Musl, _) => self.stopped = true,
+            // `open_path`: "the file exists and is readable, but something went wrong".
+            (Loader::Glibc, _) => self.path_ended = true,
+        }
     }
 
     /// Puts down a place that was asked.

@@ -42,6 +42,8 @@ pub struct Cache {
     /// Where the strings' offsets begin: with the header, and in the old format behind the entries.
     strings: usize,
     big_endian: bool,
+    /// What of the file came before the header.
+    skipped: usize,
     /// Place and number of the offsets of the names of the hwcaps.
     hwcaps: (usize, usize),
 }
@@ -53,9 +55,10 @@ impl Cache {
         if let Some(start) = new_format(&bytes, big_endian) {
             let mut cache = Self { bytes, big_endian, entry: ENTRY, ..Self::default() };
             cache.bytes.drain(..start);
+            cache.skipped = start;
             cache.first = HEADER;
             cache.count = cache.u32(20).unwrap_or(0) as usize;
-            cache.hwcaps = cache.find_hwcaps(start).unwrap_or_default();
+            cache.hwcaps = cache.find_hwcaps().unwrap_or_default();
             return cache;
         }
         let mut cache = Self { bytes, big_endian, entry: OLD_ENTRY, first: OLD_HEADER, ..Self::default() };
@@ -73,22 +76,43 @@ impl Cache {
     /// names of the processor's levels, the best first, asked for if an entry has one.
     #[must_use]
     pub fn lookup<'h>(&self, name: &str, flags: u32, hwcaps: impl Fn() -> &'h [String]) -> Option<&str> {
+        self.lookup_with(name, flags, hwcaps, || None)
+    }
+
+    /// The same for glibc before 2.37, for which entries of directories such as `tls` count too: `legacy` gives the bits
+    /// that an entry may have.
+    #[must_use]
+    pub fn lookup_with<'h>(
+        &self,
+        name: &str,
+        flags: u32,
+        hwcaps: impl Fn() -> &'h [String],
+        legacy: impl Fn() -> Option<u64>,
+    ) -> Option<&str> {
         let name = name.as_bytes();
-        let (mut left, mut right) = (0, self.count);
-        while left < right {
-            let middle = (left + right) / 2;
+        // Halved exactly as there: in a cache that is out of order another way would lead elsewhere.
+        let (mut left, mut end) = (0, self.count);
+        while left < end {
+            let middle = (left + end - 1) / 2;
             match compare(name, self.string(self.key(middle)?)?) {
                 // The names go down.
                 Ordering::Less => left = middle + 1,
-                Ordering::Greater => right = middle,
-                Ordering::Equal => return self.pick(name, middle, flags, hwcaps),
+                Ordering::Greater => end = middle,
+                Ordering::Equal => return self.pick(name, middle, flags, hwcaps, legacy),
             }
         }
         None
     }
 
     /// The best among the entries of one name, of which `at` is one.
-    fn pick<'h>(&self, name: &[u8], at: usize, flags: u32, hwcaps: impl Fn() -> &'h [String]) -> Option<&str> {
+    fn pick<'h>(
+        &self,
+        name: &[u8],
+        at: usize,
+        flags: u32,
+        hwcaps: impl Fn() -> &'h [String],
+        legacy: impl Fn() -> Option<u64>,
+    ) -> Option<&str> {
         let same = |at: usize| {
             let key = self.key(at).and_then(|key| self.string(key));
             key.is_some_and(|key| compare(name, key) == Ordering::Equal)
@@ -115,7 +139,13 @@ impl Cache {
                         named = Some((rank, value));
                     }
                 }
-                // For directories of glibc before 2.37, such as `tls`.
+                // Those with more bits come first.
+                hwcap if legacy().is_some_and(|bits| hwcap & !bits == 0) => {
+                    plain = plain.or(Some(value));
+                    if entry == flags {
+                        break;
+                    }
+                }
                 _ => {}
             }
         }
@@ -154,12 +184,13 @@ impl Cache {
         if index >= count {
             return None;
         }
-        self.string(self.u32(start + index * 4)?)
+        let name = (self.u32(start.checked_add(index.checked_mul(4)?)?)? as usize).checked_sub(self.skipped)?;
+        self.string(name.try_into().ok()?)
     }
 
-    /// `skipped` bytes of the file came before the header; unlike those of strings, these offsets count from its start.
-    fn find_hwcaps(&self, skipped: usize) -> Option<(usize, usize)> {
-        let start = (self.u32(32).filter(|&start| start != 0)? as usize).checked_sub(skipped)?;
+    /// Unlike those of other strings, these offsets count from the start of the file, and those of the names too.
+    fn find_hwcaps(&self) -> Option<(usize, usize)> {
+        let start = (self.u32(32).filter(|&start| start != 0)? as usize).checked_sub(self.skipped)?;
         if self.u32(start)? != EXTENSION_MAGIC {
             return None;
         }
@@ -170,7 +201,7 @@ impl Cache {
             Some((self.u32(place)?, self.u32(place + 8)? as usize, self.u32(place + 12)? as usize))
         });
         let (_, place, size) = sections.find(|&(tag, ..)| tag == EXTENSION_HWCAPS)?;
-        Some((place.checked_sub(skipped)?, size / 4))
+        Some((place.checked_sub(self.skipped)?, size / 4))
     }
 
     fn u32(&self, at: usize) -> Option<u32> {

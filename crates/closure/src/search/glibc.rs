@@ -89,7 +89,13 @@ fn by_cache(walk: &mut Walk<'_, '_>, search: &mut Search, name: &str, by: usize)
     let cache = walk.finder.cache(program.machine.big_endian);
     search.asked(Path::new(ld_so_cache::PATH));
     let flags = ld_so_cache::flags(program.machine, program.flags);
-    let path = cache.lookup(name, flags, || hwcaps(walk, program.machine))?;
+    // Few caches have an entry for which the processor and the loader's version matter.
+    let hwcaps = || if built_in(walk).has_levels() { hwcaps(walk, program.machine) } else { &[] };
+    let legacy = || {
+        let names = walk.finder.system.cpu.legacy_names(program.machine);
+        built_in(walk).has_legacy().then(|| names.iter().fold(0, |bits, capability| bits | capability.bits))
+    };
+    let path = cache.lookup_with(name, flags, hwcaps, legacy)?;
     if walk.loaded[by].object.no_default_lib
         && built_in(walk).directories.iter().any(|directory| path.starts_with(directory.as_str()))
     {
@@ -151,28 +157,51 @@ fn split(walk: &mut Walk<'_, '_>, text: Option<&str>, separators: &[char], of: u
     out.into()
 }
 
-/// A directory with its `glibc-hwcaps` sub-directories, looked for once.
+/// A directory with its sub-directories for better processors, looked for once.
 fn directory(walk: &mut Walk<'_, '_>, path: PathBuf, main_origin: bool) -> Directory {
-    let machine = walk.loaded[MAIN].object.machine;
-    let capable = walk.finder.system.cpu.machine == Some(machine);
-    let key = (path, capable);
+    let key = (path, walk.loaded[INTERPRETER].resolved.meta.id);
     if let Some(existing) = walk.finder.existing.get(&key) {
         return Directory { path: key.0, existing: Rc::clone(existing), main_origin };
     }
     let mut existing = Vec::new();
     if walk.finder.resolver.is_directory(&key.0) {
-        let base = key.0.join("glibc-hwcaps");
-        if capable && walk.finder.resolver.is_directory(&base) {
-            let levels = walk.finder.system.cpu.hwcaps().iter().map(|level| base.join(level));
-            let levels: Vec<PathBuf> = levels.collect();
-            existing.extend(levels.into_iter().filter(|level| walk.finder.resolver.is_directory(level)));
-        }
+        existing.extend(levels(walk, &key.0));
+        existing.extend(legacy(walk, &key.0));
         existing.push(key.0.clone());
     }
     let existing: Rc<[PathBuf]> = existing.into();
     let path = key.0.clone();
     walk.finder.existing.insert(key, Rc::clone(&existing));
     Directory { path, existing, main_origin }
+}
+
+/// `glibc-hwcaps/x86-64-v3` and its like.
+fn levels(walk: &mut Walk<'_, '_>, path: &Path) -> Vec<PathBuf> {
+    let machine = walk.loaded[MAIN].object.machine;
+    let base = path.join("glibc-hwcaps");
+    let capable = walk.finder.system.cpu.machine == Some(machine);
+    if !capable || !walk.finder.resolver.is_directory(&base) || !built_in(walk).has_levels() {
+        return Vec::new();
+    }
+    let levels: Vec<PathBuf> = walk.finder.system.cpu.hwcaps().iter().map(|level| base.join(level)).collect();
+    levels.into_iter().filter(|level| walk.finder.resolver.is_directory(level)).collect()
+}
+
+/// `tls/haswell/x86_64` and its like: each choice of the names, the last name first, and of the choices the larger first.
+fn legacy(walk: &mut Walk<'_, '_>, path: &Path) -> Vec<PathBuf> {
+    let machine = walk.loaded[MAIN].object.machine;
+    let names = walk.finder.system.cpu.legacy_names(machine);
+    // Few directories have any of them, and no other question is asked of the rest.
+    let there = |walk: &mut Walk<'_, '_>, name: &str| walk.finder.resolver.is_directory(&path.join(name));
+    if !names.iter().any(|capability| there(walk, capability.name)) || !built_in(walk).has_legacy() {
+        return Vec::new();
+    }
+    let choices = (1..1u32 << names.len()).rev().map(|choice| {
+        let chosen = names.iter().enumerate().rev().filter(|(bit, _)| choice >> bit & 1 != 0);
+        chosen.fold(path.to_owned(), |path, (_, capability)| path.join(capability.name))
+    });
+    let choices: Vec<PathBuf> = choices.collect();
+    choices.into_iter().filter(|choice| walk.finder.resolver.is_directory(choice)).collect()
 }
 
 pub(super) fn expand(walk: &mut Walk<'_, '_>, text: &str, of: usize) -> Option<Expanded> {
@@ -189,17 +218,12 @@ pub(super) fn expand(walk: &mut Walk<'_, '_>, text: &str, of: usize) -> Option<E
     if secure && !tokens::origin_stands_first(text) {
         return None;
     }
-    let cpu = &walk.finder.system.cpu;
-    let platform = match cpu.platform.as_deref().filter(|_| cpu.machine == Some(machine)) {
-        // What the kernel tells 32-bit programs.
-        None if machine == Machine::I386 => Some("i686"),
-        platform => platform,
-    };
+    let platform = walk.finder.system.cpu.platform_for(machine);
     let expanded = tokens::expand(
         text,
         &[
             Token { name: "ORIGIN", value: origin.as_deref() },
-            Token { name: "PLATFORM", value: platform },
+            Token { name: "PLATFORM", value: platform.as_deref() },
             Token { name: "LIB", value: Some(&built_in.lib) },
         ],
     )?;
@@ -209,15 +233,15 @@ pub(super) fn expand(walk: &mut Walk<'_, '_>, text: &str, of: usize) -> Option<E
 }
 
 /// What is compiled into the interpreter at hand, read once.
-fn built_in(walk: &mut Walk<'_, '_>) -> Rc<BuiltIn> {
+fn built_in(walk: &Walk<'_, '_>) -> Rc<BuiltIn> {
     let interpreter = &walk.loaded[INTERPRETER];
     let id = interpreter.resolved.meta.id;
-    if let Some(known) = walk.finder.built_in.get(&id) {
+    if let Some(known) = walk.finder.built_in.borrow().get(&id) {
         return Rc::clone(known);
     }
     let file = walk.finder.open(&interpreter.resolved).ok();
     let built_in = file.and_then(|file| BuiltIn::read(&*file));
     let built_in = Rc::new(built_in.unwrap_or_else(|| BuiltIn::usual(interpreter.object.machine)));
-    walk.finder.built_in.insert(id, Rc::clone(&built_in));
+    walk.finder.built_in.borrow_mut().insert(id, Rc::clone(&built_in));
     built_in
 }

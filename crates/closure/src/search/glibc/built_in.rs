@@ -14,13 +14,25 @@ pub(crate) struct BuiltIn {
     pub(crate) directories: Vec<String>,
     /// What `$LIB` stands for.
     pub(crate) lib: String,
+    /// glibc 2.N, if it is known.
+    pub(crate) minor: Option<u32>,
 }
 
 impl BuiltIn {
     /// Reads them from the interpreter; none where nothing in it looks like them.
     pub(crate) fn read(file: &dyn ReadAt) -> Option<Self> {
         let bytes = super::super::whole(file)?;
-        Self::search(&bytes)
+        Some(Self { minor: minor(&bytes), ..Self::search(&bytes)? })
+    }
+
+    /// Whether it knows directories called `glibc-hwcaps`, as glibc since 2.33.
+    pub(crate) fn has_levels(&self) -> bool {
+        self.minor.is_none_or(|minor| minor >= 33)
+    }
+
+    /// Whether it knows directories such as `tls`, as glibc before 2.37.
+    pub(crate) fn has_legacy(&self) -> bool {
+        self.minor.is_some_and(|minor| minor < 37)
     }
 
     fn search(bytes: &[u8]) -> Option<Self> {
@@ -39,7 +51,7 @@ impl BuiltIn {
     /// As configured by glibc itself.
     pub(crate) fn usual(machine: Machine) -> Self {
         let lib = if machine.wide { "lib64" } else { "lib" };
-        Self { directories: vec![format!("/{lib}/"), format!("/usr/{lib}/")], lib: lib.into() }
+        Self { directories: vec![format!("/{lib}/"), format!("/usr/{lib}/")], lib: lib.into(), minor: None }
     }
 
     /// `is_trusted_path_normalize`: whether a path, its `.` and `..` taken as written, is below a default directory.
@@ -60,8 +72,19 @@ impl BuiltIn {
         let first = directories.first()?.trim_matches('/');
         // It is the directory of libc itself, without the prefix.
         let lib = first.strip_prefix("usr/").unwrap_or(first).to_owned();
-        Some(Self { directories, lib })
+        Some(Self { directories, lib, minor: None })
     }
+}
+
+/// The version says itself, since 2.33: `stable release version 2.36.` An older one is told by its symbols' versions.
+fn minor(bytes: &[u8]) -> Option<u32> {
+    const BANNER: &[u8] = b" release version 2.";
+    let Some(at) = memchr::memmem::find(bytes, BANNER) else {
+        return memchr::memmem::find(bytes, b"\0GLIBC_PRIVATE\0").map(|_| 32);
+    };
+    let rest = bytes.get(at + BANNER.len()..)?;
+    let digits = rest.get(..rest.iter().position(|byte| !byte.is_ascii_digit())?)?;
+    std::str::from_utf8(digits).ok()?.parse().ok()
 }
 
 /// The names from the one that ends in the slash at `seam` on.
@@ -92,7 +115,11 @@ mod tests {
         let bytes = b"\x01\x02\0/etc/\0/proc/\0junk\0/lib/x86_64-linux-gnu/\0/usr/lib/x86_64-linux-gnu/\0/lib/\0/usr/lib/\0\0\0/lib/\0/x/\0";
         let found = BuiltIn::search(bytes);
         let directories = ["/lib/x86_64-linux-gnu/", "/usr/lib/x86_64-linux-gnu/", "/lib/", "/usr/lib/"];
-        let expected = BuiltIn { directories: directories.map(Into::into).into(), lib: "lib/x86_64-linux-gnu".into() };
+        let expected = BuiltIn {
+            directories: directories.map(Into::into).into(),
+            lib: "lib/x86_64-linux-gnu".into(),
+            minor: None,
+        };
         assert_eq!(found, Some(expected));
     }
 
@@ -105,6 +132,17 @@ mod tests {
         for other in ["", "/", "/lib64x", "/usr/lib", "/usr/lib64/../../tmp"] {
             assert!(!built_in.is_trusted(other), "{other}");
         }
+    }
+
+    #[test]
+    fn the_version_is_what_the_interpreter_says() {
+        assert_eq!(minor(b"ld.so (Debian GLIBC 2.36-9) stable release version 2.36.\nCopyright"), Some(36));
+        assert_eq!(minor(b"\0GLIBC_2.4\0GLIBC_PRIVATE\0"), Some(32), "older than the words");
+        assert_eq!(minor(b"something else"), None);
+        let of = |minor| BuiltIn { minor, ..BuiltIn::usual(Machine::X86_64) };
+        let known = [None, Some(32), Some(33), Some(36), Some(37)]
+            .map(|minor| (of(minor).has_levels(), of(minor).has_legacy()));
+        assert_eq!(known, [(true, false), (false, true), (true, true), (true, true), (true, false)]);
     }
 
     #[test]
