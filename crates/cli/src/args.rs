@@ -280,7 +280,7 @@ fn parse_once(argv: &[OsString]) -> Result<Args, Stop> {
     if let Some(run) = alone("run", argv) {
         return Ok(Args { verb: Verb::Run(run) });
     }
-    if let Some(ldd) = alone("ldd", argv) {
+    if let Some(ldd) = Ldd::without_flags(argv).or_else(|| alone("ldd", argv)) {
         return Ok(Args { verb: Verb::Ldd(ldd) });
     }
     Args::try_parse_from(argv).map_err(|error| {

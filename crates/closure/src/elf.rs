@@ -106,8 +106,9 @@ pub struct Object {
     symbols: Option<Symbols>,
     /// Offset and size of the parts in which data may be.
     data: Vec<(u64, u64)>,
-    functions: OnceCell<Signs>,
-    paths: OnceCell<Signs>,
+    /// Boxed, since they are large, and not wanted by those who only list.
+    functions: OnceCell<Box<Signs>>,
+    paths: OnceCell<Box<Signs>>,
 }
 
 impl Object {
@@ -139,15 +140,15 @@ impl Object {
     /// What the functions that this object names ask for. `file` is the file this was parsed from; it is read once.
     pub fn functions(&self, file: impl FnOnce() -> io::Result<Rc<dyn ReadAt>>) -> &Signs {
         self.functions.get_or_init(|| {
-            let Some(symbols) = &self.symbols else { return Signs::default() };
-            file().and_then(|file| uses::functions(&*file, symbols)).unwrap_or_else(|_| Signs::unreadable())
+            let Some(symbols) = &self.symbols else { return Box::default() };
+            file().and_then(|file| uses::functions(&*file, symbols)).unwrap_or_else(|_| Signs::unreadable()).into()
         })
     }
 
     /// What the paths that are in its data ask for; likewise.
     pub fn paths(&self, file: impl FnOnce() -> io::Result<Rc<dyn ReadAt>>) -> &Signs {
         self.paths.get_or_init(|| {
-            file().and_then(|file| uses::paths(&*file, &self.data)).unwrap_or_else(|_| Signs::unreadable())
+            file().and_then(|file| uses::paths(&*file, &self.data)).unwrap_or_else(|_| Signs::unreadable()).into()
         })
     }
 }

@@ -113,6 +113,12 @@ impl<'t> Finder<'t> {
         }
     }
 
+    /// A finder for those who only list: the same, but no link is told, and [`Resolved::links`] is empty.
+    #[must_use]
+    pub fn without_links(tree: &'t dyn Tree, system: System) -> Self {
+        Self { resolver: Resolver::without_links(tree), ..Self::new(tree, system, Objects::default()) }
+    }
+
     /// What it follows paths with, and what that remembers.
     pub fn resolver(&mut self) -> &mut Resolver<'t> {
         &mut self.resolver

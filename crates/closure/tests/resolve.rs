@@ -186,3 +186,28 @@ fn only_regular_files_are_opened() {
     assert_eq!(device, Some(std::io::ErrorKind::InvalidInput));
     drop(socket);
 }
+
+#[test]
+fn without_links_the_end_is_the_same_and_no_link_is_told() {
+    let mut tree = MemTree::new();
+    tree.file("/usr/lib/liba.so.1.2", b"").link("/usr/lib/liba.so.1", "liba.so.1.2").link("/lib", "usr/lib");
+    tree.link("/usr/lib/libb.so.1", "/usr/lib/liba.so.1").link("/usr/lib/libc.so.1", "../lib/liba.so.1");
+    tree.link("/usr/lib/libd.so.1", "libd.so.1").link("/usr/lib/libe.so.1", "none").directory("/usr/lib/libf.so.d");
+    tree.link("/usr/lib/libg.so.1", "..").link("/usr/lib/libh.so.1", "liba.so.1");
+    let names = ["liba.so.1", "liba.so.1.2", "libb.so.1", "libc.so.1", "libf.so.d", "libg.so.1", "libh.so.1", "."];
+    let failing = ["libd.so.1", "libe.so.1", "libnone.so.1", "none"];
+    let (mut told, mut untold) = (Resolver::new(&tree, 0), Resolver::without_links(&tree));
+    for directory in ["/lib", "/usr/lib", "/usr/../lib"] {
+        for name in names {
+            let path = Path::new(directory).join(name);
+            let (told, untold) = (told.resolve(&path).unwrap(), untold.resolve(&path).unwrap());
+            assert_eq!((&told.real, &told.meta), (&untold.real, &untold.meta), "{path:?}");
+            assert_eq!(untold.links, [], "{path:?}");
+        }
+        for name in failing {
+            let path = Path::new(directory).join(name);
+            let (told, untold) = (told.resolve(&path).unwrap_err(), untold.resolve(&path).unwrap_err());
+            assert_eq!(told.to_string(), untold.to_string(), "{path:?}");
+        }
+    }
+}

@@ -1,5 +1,6 @@
 //! `ldd`: of which files, and in which form the answer comes.
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 
 /// Better than ldd(1), in the first lines that its user reads.
@@ -31,4 +32,17 @@ pub(crate) struct Ldd {
     /// Looks below DIR as if it were /
     #[arg(long, value_name = "DIR")]
     pub(crate) root: Option<PathBuf>,
+}
+
+impl Ldd {
+    /// Where there are but programs: it is called for each of many files, and the other way takes as long as the answer.
+    pub(super) fn without_flags(argv: &[OsString]) -> Option<Self> {
+        let programs = match argv {
+            [_, verb, programs @ ..] if verb == "ldd" && !programs.is_empty() => programs,
+            _ => return None,
+        };
+        let plain = |word: &OsString| word.to_str().filter(|word| !word.starts_with('-')).map(str::to_owned);
+        let programs = programs.iter().map(plain).collect::<Option<_>>()?;
+        Some(Self { programs, tree: false, json: false, why: None, all: false, root: None })
+    }
 }

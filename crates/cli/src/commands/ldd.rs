@@ -8,7 +8,7 @@ mod why;
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use thinjail_closure::closure::{Closure, FindError, Finder, Objects, Request, System};
+use thinjail_closure::closure::{Closure, FindError, Finder, Request, System};
 use thinjail_closure::tree::DirTree;
 use thinjail_plan::resolve::missing_file;
 
@@ -24,7 +24,7 @@ pub(super) fn execute(args: &Ldd) -> Result<Exit, Failure> {
     let root = args.root.as_deref().unwrap_or(Path::new("/"));
     let tree = DirTree::open_root(root)
         .map_err(|error| Failure::new(format!("look below {}", root.display())).cause(error))?;
-    let mut finder = Finder::new(&tree, system(), Objects::default());
+    let mut finder = Finder::without_links(&tree, system());
     let mut request = request(args.root.is_some())?;
     request.implied = args.all;
     let mut form = Form::of(args);
@@ -48,6 +48,8 @@ pub(super) fn execute(args: &Ldd) -> Result<Exit, Failure> {
         }
     }
     form.end()?;
+    // The process ends: to take apart what was read takes longer than to leave it.
+    std::mem::forget(finder);
     Ok(if good { Exit::Ok } else { Exit::No })
 }
 
@@ -110,7 +112,7 @@ impl Form {
             Some(library) => Self::Why(library.clone()),
             None if args.tree => Self::Tree,
             None if args.json => Self::Json(json::Json::default()),
-            None => Self::List(list::List::default()),
+            None => Self::List(list::List::of(args.programs.len())),
         }
     }
 

@@ -268,7 +268,11 @@ pub fn flags(machine: Machine, header: u32) -> u32 {
 
 /// `_dl_cache_libcmp`: runs of digits are compared as numbers, and a digit is more than anything else.
 fn compare(left: &[u8], right: &[u8]) -> Ordering {
-    let (mut left, mut right) = (left, right);
+    // What is the same in both decides nothing, but for digits that may go on.
+    let same = left.iter().zip(right).take_while(|(a, b)| a == b).count();
+    let digits = left.iter().take(same).rev().take_while(|byte| byte.is_ascii_digit()).count();
+    let rest = |text| <[u8]>::get(text, same - digits..).unwrap_or_default();
+    let (mut left, mut right) = (rest(left), rest(right));
     loop {
         let (&a, &b) = match (left.first(), right.first()) {
             (None, None) => return Ordering::Equal,

@@ -87,7 +87,6 @@ fn by_name(walk: &mut Walk<'_, '_>, search: &mut Search, name: &str, by: usize) 
 fn by_cache(walk: &mut Walk<'_, '_>, search: &mut Search, name: &str, by: usize) -> Option<Found> {
     let program = Rc::clone(&walk.loaded[MAIN].object);
     let cache = walk.finder.cache(program.machine.big_endian);
-    search.asked(Path::new(ld_so_cache::PATH));
     let flags = ld_so_cache::flags(program.machine, program.flags);
     // Few caches have an entry for which the processor and the loader's version matter.
     let hwcaps = || if built_in(walk).has_levels() { hwcaps(walk, program.machine) } else { &[] };
@@ -95,7 +94,10 @@ fn by_cache(walk: &mut Walk<'_, '_>, search: &mut Search, name: &str, by: usize)
         let names = walk.finder.system.cpu.legacy_names(program.machine);
         built_in(walk).has_legacy().then(|| names.iter().fold(0, |bits, capability| bits | capability.bits))
     };
-    let path = cache.lookup_with(name, flags, hwcaps, legacy)?;
+    let Some(path) = cache.lookup_with(name, flags, hwcaps, legacy) else {
+        search.asked(Path::new(ld_so_cache::PATH));
+        return None;
+    };
     if walk.loaded[by].object.no_default_lib
         && built_in(walk).directories.iter().any(|directory| path.starts_with(directory.as_str()))
     {

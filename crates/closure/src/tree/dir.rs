@@ -1,12 +1,15 @@
 //! A directory of this system as a [`Tree`]: `/`, or the one given by `--root`. The only file here that does I/O.
 
+use std::cell::RefCell;
 use std::ffi::{OsStr, OsString};
 use std::io;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 
 use rustix::fs::{AtFlags, CWD, Dir, DirEntry, FileType, Mode, OFlags, RawMode, Stat};
+use rustix::io::Errno;
 
 use super::{FileId, Kind, Meta, ReadAt, Resolved, Tree};
 
@@ -16,6 +19,9 @@ use super::{FileId, Kind, Meta, ReadAt, Resolved, Tree};
 #[derive(Debug)]
 pub struct DirTree {
     root: OwnedFd,
+    /// The directory that was last looked into, without slashes at its ends, and open from the second look on: most of the
+    /// libraries of a program are in one, to which the kernel then need not go again for each.
+    last: RefCell<(Vec<u8>, Option<Rc<OwnedFd>>)>,
 }
 
 impl DirTree {
@@ -27,18 +33,47 @@ impl DirTree {
     /// The tree below `root`.
     pub fn open_root(root: &Path) -> io::Result<Self> {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        Ok(Self { root: rustix::fs::openat(CWD, root, flags, Mode::empty())? })
+        Ok(Self { root: rustix::fs::openat(CWD, root, flags, Mode::empty())?, last: RefCell::default() })
+    }
+
+    /// Calls the system with a directory and the rest of a path.
+    fn at<T>(&self, path: &Path, call: impl FnOnce(BorrowedFd<'_>, &Path) -> Result<T, Errno>) -> io::Result<T> {
+        let path = below(path)?;
+        match self.directory(path) {
+            Some((directory, name)) => Ok(call(directory.as_fd(), name)?),
+            None => Ok(call(self.root.as_fd(), path)?),
+        }
+    }
+
+    /// The directory of a path, if it is worth to be open, and the name in it.
+    fn directory<'p>(&self, path: &'p Path) -> Option<(Rc<OwnedFd>, &'p Path)> {
+        let bytes = path.as_os_str().as_bytes();
+        let cut = bytes.iter().rposition(|&byte| byte == b'/')?;
+        let (directory, name) = (bytes.get(..cut)?, bytes.get(cut + 1..).filter(|name| !name.is_empty())?);
+        let mut last = self.last.borrow_mut();
+        if last.0 != directory {
+            last.0.clear();
+            last.0.extend_from_slice(directory);
+            last.1 = None;
+            return None;
+        }
+        if last.1.is_none() {
+            let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+            let opened = rustix::fs::openat(&self.root, OsStr::from_bytes(directory), flags, Mode::empty());
+            last.1 = opened.ok().map(Rc::new);
+        }
+        Some((Rc::clone(last.1.as_ref()?), Path::new(OsStr::from_bytes(name))))
     }
 }
 
 impl Tree for DirTree {
     fn lstat(&self, path: &Path) -> io::Result<Meta> {
-        let stat = rustix::fs::statat(&self.root, below(path)?, AtFlags::SYMLINK_NOFOLLOW)?;
+        let stat = self.at(path, |at, name| rustix::fs::statat(at, name, AtFlags::SYMLINK_NOFOLLOW))?;
         meta(&stat)
     }
 
     fn readlink(&self, path: &Path) -> io::Result<PathBuf> {
-        let target = rustix::fs::readlinkat(&self.root, below(path)?, Vec::new())?;
+        let target = self.at(path, |at, name| rustix::fs::readlinkat(at, name, Vec::new()))?;
         Ok(OsString::from_vec(target.into_bytes()).into())
     }
 
@@ -91,7 +126,7 @@ impl DirTree {
     fn open_regular(&self, path: &Path) -> io::Result<Box<dyn ReadAt>> {
         // Something else may have taken its place: a FIFO would block without NONBLOCK.
         let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
-        let file = rustix::fs::openat(&self.root, below(path)?, flags, Mode::empty())?;
+        let file = self.at(path, |at, name| rustix::fs::openat(at, name, flags, Mode::empty()))?;
         let meta = meta(&rustix::fs::fstat(&file)?)?;
         must_be_regular(meta.kind)?;
         Ok(Box::new(HostFile { file, len: meta.size }))

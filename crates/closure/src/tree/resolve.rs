@@ -67,6 +67,8 @@ pub fn resolve(tree: &dyn Tree, caller: u32, path: &Path) -> Result<Resolved, Re
 pub struct Resolver<'t> {
     tree: &'t dyn Tree,
     caller: u32,
+    /// Whether the links gone through are told, and so looked at.
+    links: bool,
     /// By the path as it was written, not as it was followed. Paths as strings, since they are compared faster.
     directories: HashMap<OsString, Directory>,
     /// What is known of names that others share: directories and links, by the path without links.
@@ -140,7 +142,13 @@ impl<'t> Resolver<'t> {
     /// A resolver over `tree`; `caller` is the user id that is trusted beside 0.
     #[must_use]
     pub fn new(tree: &'t dyn Tree, caller: u32) -> Self {
-        Self { tree, caller, directories: HashMap::new(), shared: HashMap::new() }
+        Self { tree, caller, links: true, directories: HashMap::new(), shared: HashMap::new() }
+    }
+
+    /// One that follows links and tells none: [`Resolved::links`] is empty. Half the calls, for those who only list.
+    #[must_use]
+    pub fn without_links(tree: &'t dyn Tree) -> Self {
+        Self { links: false, ..Self::new(tree, 0) }
     }
 
     /// The tree it looks at.
@@ -156,11 +164,16 @@ impl<'t> Resolver<'t> {
             Directory::Missing { at, parent } => {
                 return Err(ResolveError::Missing { at, parent: Box::new(parent.resolved()) });
             }
-            Directory::There(place) if name.is_empty() => return Ok(place.resolved()),
+            Directory::There(place) if name.is_empty() => return Ok(self.told(place.resolved())),
             Directory::There(place) => place,
         };
+        if !self.links
+            && let Some(found) = self.beside(&place, name)
+        {
+            return found;
+        }
         match self.walk((*place).clone(), name, path) {
-            Ok(place) => Ok(Resolved { links: place.links, real: place.real, meta: place.last.meta }),
+            Ok(place) => Ok(self.told(Resolved { links: place.links, real: place.real, meta: place.last.meta })),
             Err(Stop::Missing { at, parent }) => Err(ResolveError::Missing { at, parent: Box::new(parent.resolved()) }),
             Err(Stop::Error(error)) => Err(error),
         }
@@ -177,6 +190,35 @@ impl<'t> Resolver<'t> {
             Ok(place) => Ok(place.last.loose || place.links.iter().any(|link| link.loose)),
             Err(Stop::Missing { at, parent }) => Err(ResolveError::Missing { at, parent: Box::new(parent.resolved()) }),
             Err(Stop::Error(error)) => Err(error),
+        }
+    }
+
+    fn told(&self, mut resolved: Resolved) -> Resolved {
+        if !self.links {
+            resolved.links.clear();
+        }
+        resolved
+    }
+
+    /// The file `name` in a directory, or the one beside it that a link leads to, as libz.so.1 to libz.so.1.2.13: the most
+    /// common way by far, gone without a copy of the way to the directory. None where all has to be followed.
+    fn beside(&self, place: &Place, name: &OsStr) -> Option<Result<Resolved, ResolveError>> {
+        let mut real = place.real.join(name);
+        // What is called so is mostly a link, and so need not be asked whether it is one.
+        let link = place.links.len() < LINKS_MAX && name.as_bytes().windows(4).any(|part| part == b".so.");
+        match if link { self.tree.readlink(&real) } else { Err(io::ErrorKind::InvalidInput.into()) } {
+            Ok(to) if to.file_name() == Some(to.as_os_str()) => real.set_file_name(to),
+            Err(error) if error.kind() == io::ErrorKind::InvalidInput => {}
+            _ => return None,
+        }
+        match self.tree.lstat(&real) {
+            Ok(meta) if meta.kind == Kind::Symlink || meta.kind == Kind::Directory => None,
+            Ok(meta) => Some(Ok(Resolved { links: Vec::new(), real, meta })),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                let parent = Box::new(self.told(place.resolved()));
+                Some(Err(ResolveError::Missing { at: real, parent }))
+            }
+            Err(_) => None,
         }
     }
 

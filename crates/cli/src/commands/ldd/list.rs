@@ -8,16 +8,22 @@ use thinjail_closure::closure::Closure;
 use super::shown;
 
 /// What is printed already.
-#[derive(Default)]
-pub(super) struct List(HashSet<OsString>);
+pub(super) struct List {
+    several: bool,
+    printed: HashSet<OsString>,
+}
 
 impl List {
+    pub(super) fn of(programs: usize) -> Self {
+        Self { several: programs > 1, printed: HashSet::new() }
+    }
+
     /// The paths that no program before this one needed.
     pub(super) fn closure(&mut self, closure: &Closure) -> String {
         let mut text = String::new();
         for member in &closure.members {
-            if !self.0.contains(member.path.as_os_str()) {
-                self.0.insert(member.path.clone().into());
+            // One program has each path once.
+            if !self.several || self.printed.insert(member.path.clone().into()) {
                 text += &shown(&member.path);
                 text.push('\n');
             }
