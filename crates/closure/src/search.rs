@@ -35,6 +35,10 @@ impl Directory {
     }
 }
 
+/// A program that names thousands of libraries and thousands of directories is made to keep us busy: a chain of 5,000
+/// libraries in 10 directories each takes 50,000 tries.
+const TRIES_MAX: u32 = 1 << 20;
+
 /// What a search ends with.
 pub(crate) enum Found {
     /// By the rules it is an object that is there already.
@@ -176,6 +180,12 @@ impl Search {
     /// Tries one file.
     pub(crate) fn file(&mut self, walk: &mut Walk<'_, '_>, path: PathBuf, how: How) -> Option<Found> {
         if self.stopped {
+            return None;
+        }
+        walk.tries += 1;
+        if walk.tries > TRIES_MAX {
+            self.refused.push(Refused { path, why: format!("more than {TRIES_MAX} files were looked for") });
+            self.stopped = true;
             return None;
         }
         let resolved = match walk.finder.resolver.resolve(&path) {

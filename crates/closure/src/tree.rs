@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 
 pub use dir::DirTree;
 pub use mem::MemTree;
-pub use resolve::{LINKS_MAX, ResolveError, Resolver, resolve};
+pub use resolve::{LINKS_MAX, PATH_MAX, ResolveError, Resolver, resolve};
 
 /// What a name stands for, as lstat(2) tells it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]

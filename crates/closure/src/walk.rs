@@ -31,6 +31,8 @@ pub(crate) struct Loaded {
     pub(crate) resolved: Resolved,
     /// Who asked for it first: `l_loader` in glibc.
     pub(crate) by: Option<usize>,
+    /// It stands in the queue.
+    pub(crate) queued: bool,
     /// Its `DT_RPATH` and `DT_RUNPATH`, split when first needed.
     pub(crate) rpath: Option<Directories>,
     pub(crate) runpath: Option<Directories>,
@@ -57,6 +59,10 @@ pub(crate) struct Walk<'a, 't> {
     by_id: HashMap<FileId, usize>,
     /// The keys of `by_name`, in the order in which they came.
     named: Vec<String>,
+    /// The names that were put down as not there.
+    lacked: HashSet<String>,
+    /// How often a file was looked for.
+    pub(crate) tries: u32,
     /// The program runs: what is not there is no reason for it not to start.
     late: bool,
     /// The paths that are members already.
@@ -98,6 +104,8 @@ impl<'a, 't> Walk<'a, 't> {
             by_name: HashMap::new(),
             by_id: HashMap::new(),
             named: Vec::new(),
+            lacked: HashSet::new(),
+            tries: 0,
             late: false,
             paths,
             queue: Vec::new(),
@@ -125,7 +133,7 @@ impl<'a, 't> Walk<'a, 't> {
             flags: ld_so_cache::flags(program.machine, program.flags),
             big_endian: program.machine.big_endian,
         });
-        self.queue.push(MAIN);
+        self.enqueue(MAIN);
         self.preloading = true;
         for name in search::preloads(self) {
             // Only glibc goes on without one.
@@ -211,6 +219,7 @@ impl<'a, 't> Walk<'a, 't> {
                     None => {}
                 }
                 self.queue.insert(place, found);
+                self.loaded[found].queued = true;
                 place += 1;
             } else {
                 self.enqueue(found);
@@ -219,7 +228,7 @@ impl<'a, 't> Walk<'a, 't> {
     }
 
     fn enqueue(&mut self, at: usize) {
-        if !self.queue.contains(&at) {
+        if !std::mem::replace(&mut self.loaded[at].queued, true) {
             self.queue.push(at);
         }
     }
@@ -297,8 +306,8 @@ impl<'a, 't> Walk<'a, 't> {
 
     /// Puts down what is not there, once.
     fn lacks(&mut self, missing: Missing) {
-        let list = if self.late { &mut self.out.wanting } else { &mut self.out.missing };
-        if !list.iter().any(|known| known.name == missing.name) {
+        if self.lacked.insert(missing.name.clone()) {
+            let list = if self.late { &mut self.out.wanting } else { &mut self.out.missing };
             list.push(missing);
         }
     }
@@ -318,7 +327,7 @@ impl<'a, 't> Walk<'a, 't> {
         if let Some(soname) = object.soname.as_ref().filter(|_| self.loader != Loader::Musl) {
             self.call(&soname.clone(), at);
         }
-        self.loaded.push(Loaded { object, path, resolved, by, rpath: None, runpath: None });
+        self.loaded.push(Loaded { object, path, resolved, by, queued: false, rpath: None, runpath: None });
         at
     }
 

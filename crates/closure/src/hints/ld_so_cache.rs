@@ -28,6 +28,10 @@ const ANY_ELF: u32 = 1;
 
 const EXTENSION_MAGIC: u32 = 0xeaa4_2174;
 const EXTENSION_HWCAPS: u32 = 1;
+/// A longer string is not read: it is no path.
+const STRING_MAX: usize = 1 << 16;
+/// Of entries of one name no more are looked at. A library has one for each level of the processor.
+const SAME_MAX: usize = 1 << 10;
 /// Bit 62 of an entry's `hwcap`: its low half is an index into the names of the `glibc_hwcaps` extension.
 const HWCAP_NAMED: u64 = 1 << 62;
 
@@ -118,12 +122,12 @@ impl Cache {
             key.is_some_and(|key| compare(name, key) == Ordering::Equal)
         };
         let mut first = at;
-        while first > 0 && same(first - 1) {
+        while first > 0 && at - first < SAME_MAX && same(first - 1) {
             first -= 1;
         }
         let mut plain: Option<&[u8]> = None;
         let mut named: Option<(usize, &[u8])> = None;
-        for at in (first..self.count).take_while(|&at| at <= first || same(at)) {
+        for at in (first..self.count).take(2 * SAME_MAX).take_while(|&at| at <= first || same(at)) {
             let Some((entry, value)) = self.usable(at, flags) else { continue };
             match self.hwcap(at) {
                 // The machine's own ends the search; one that fits every machine does not.
@@ -211,7 +215,7 @@ impl Cache {
 
     fn string(&self, offset: u32) -> Option<&[u8]> {
         let rest = self.bytes.get(self.strings.checked_add(offset as usize)?..)?;
-        rest.get(..rest.iter().position(|&byte| byte == 0)?)
+        rest.get(..rest.iter().take(STRING_MAX).position(|&byte| byte == 0)?)
     }
 }
 

@@ -15,6 +15,9 @@ use super::{Kind, Link, Meta, Resolved, Tree};
 /// How many links are gone through before it is called a loop, as in the Linux kernel. FreeBSD gives up after 32.
 pub const LINKS_MAX: usize = 40;
 
+/// A longer path is refused, as the Linux kernel does: `PATH_MAX` without the NUL.
+pub const PATH_MAX: usize = 4095;
+
 /// Why a path has no end.
 #[derive(Debug, thiserror::Error)]
 pub enum ResolveError {
@@ -160,6 +163,10 @@ impl<'t> Resolver<'t> {
     /// Follows an absolute path to its end.
     pub fn resolve(&mut self, path: &Path) -> Result<Resolved, ResolveError> {
         let (directory, name) = split(path)?;
+        if path.as_os_str().len() > PATH_MAX {
+            let source = io::Error::new(io::ErrorKind::InvalidFilename, "the path is too long");
+            return Err(ResolveError::Io { at: path.into(), source });
+        }
         let place = match self.directory(directory, path)? {
             Directory::Missing { at, parent } => {
                 return Err(ResolveError::Missing { at, parent: Box::new(parent.resolved()) });
@@ -225,7 +232,7 @@ impl<'t> Resolver<'t> {
     /// Whether `path` leads to a directory. A cheap question before many names are tried in it: the answer is remembered
     /// whether yes or no.
     pub fn is_directory(&mut self, path: &Path) -> bool {
-        matches!(self.directory(path, path), Ok(Directory::There(_)))
+        path.as_os_str().len() <= PATH_MAX && matches!(self.directory(path, path), Ok(Directory::There(_)))
     }
 
     /// Follows `directory`, on the way to `path`.

@@ -184,6 +184,9 @@ const LONGEST: usize = 32;
 /// More is read of no table; the largest seen in the wild have some megabytes.
 const MAX: u64 = 64 << 20;
 
+/// From this size of the names on it pays to sort what is looked for.
+const SORTED_FROM: u64 = 16 * PART as u64;
+
 /// Which beginnings of names may be one of ours: a bit for each hash.
 const BEGINNINGS: [u64; 16] = {
     let mut beginnings = [0; 16];
@@ -223,14 +226,22 @@ pub(crate) fn functions(file: &dyn ReadAt, symbols: &Symbols) -> io::Result<Sign
         true => wanted::<Sym64<Endianness>>(file, symbols, &mut buffer)?,
         false => wanted::<Sym32<Endianness>>(file, symbols, &mut buffer)?,
     };
+    let mut wanted = wanted;
     let mut signs = Signs::default();
     let (offset, size) = symbols.names;
+    // For each part of the names all that are wanted are looked at, unless that is too often.
+    let many = size > SORTED_FROM;
+    if many {
+        wanted.sort_unstable();
+        wanted.dedup();
+    }
     let mut start = 0;
     // A name that does not fit any more is met in the next part, which begins that much earlier.
     while let Some(end) = Some(size.min(start + PART as u64)).filter(|&end| start < end && !signs.complete()) {
         let last = if end < size { end - LONGEST as u64 } else { end };
         let mut part: &[u8] = &[];
-        for name in wanted.iter().map(|&name| u64::from(name)).filter(|name| (start..last).contains(name)) {
+        let near = if many { between(&wanted, start, last) } else { &wanted };
+        for name in near.iter().map(|&name| u64::from(name)).filter(|name| (start..last).contains(name)) {
             if part.is_empty() {
                 let fresh = buffer.get_mut(..(end - start) as usize).unwrap_or_default();
                 file.read_exact_at(fresh, offset + start)?;
@@ -243,6 +254,12 @@ pub(crate) fn functions(file: &dyn ReadAt, symbols: &Symbols) -> io::Result<Sign
         start = last;
     }
     Ok(signs)
+}
+
+/// Those of `sorted` that are from `start` to `end`.
+fn between(sorted: &[u32], start: u64, end: u64) -> &[u32] {
+    let before = |limit: u64| sorted.partition_point(|&name| u64::from(name) < limit);
+    sorted.get(before(start)..before(end)).unwrap_or_default()
 }
 
 /// The places of the names of all symbols that are wanted from others.
@@ -329,7 +346,7 @@ mod tests {
     #[test]
     fn every_function_is_found_wherever_it_stands_and_with_underscores_before_it() {
         for (name, groups) in FUNCTIONS {
-            for before in [0, 1, PART - 40, PART - LONGEST, PART - 20, PART - 1, PART, 3 * PART - 7] {
+            for before in [0, 1, PART - 40, PART - LONGEST, PART - 20, PART - 1, PART, 3 * PART - 7, 20 * PART - 3] {
                 for wanted in [name.to_string(), format!("__{name}")] {
                     let signs = object(before, &["printf", &wanted, "puts"], &[]);
                     for group in 0..GROUPS {

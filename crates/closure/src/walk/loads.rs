@@ -117,6 +117,10 @@ impl Walk<'_, '_> {
         for name in self.named.drain(mark.named..) {
             self.by_name.remove(&name);
         }
-        self.queue.truncate(mark.queue);
+        for at in self.queue.drain(mark.queue..) {
+            if let Some(loaded) = self.loaded.get_mut(at) {
+                loaded.queued = false;
+            }
+        }
     }
 }

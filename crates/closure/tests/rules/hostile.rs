@@ -1,5 +1,8 @@
 //! Whatever the bytes: no panic, no hang, nothing read but regular files.
 
+use std::process::Command;
+use std::time::{Duration, Instant};
+
 use proptest::prelude::*;
 use thinjail_closure::elf::{ElfError, Object};
 use thinjail_closure::hints::{ld_elf_hints, ld_so_cache};
@@ -96,6 +99,128 @@ fn links_that_lead_to_each_other_end() {
     let mut world = World::new(GLIBC, program(GLIBC).needs("liba.so").runpath("/n"));
     world.tree.link("/n/liba.so", "libb.so").link("/n/libb.so", "liba.so");
     assert_eq!(world.missing(), ["liba.so"]);
+}
+
+/// All that is real: files, FIFOs and devices below a directory.
+fn real(scratch: &TempDir) -> Closure {
+    let tree = DirTree::open_root(scratch.path()).unwrap();
+    let system = System { accept: None, ..System::default() };
+    find(&tree, system, &Request::new("/main").loads(["/r"])).unwrap()
+}
+
+/// A program that needs r/liba.so, and its interpreter.
+fn scratch() -> TempDir {
+    let scratch = TempDir::new();
+    scratch.dir("lib64");
+    scratch.dir("r");
+    scratch.file("lib64/ld-linux-x86-64.so.2", library().build());
+    scratch.program("main", program(GLIBC).needs("liba.so").rpath("/r").build());
+    scratch
+}
+
+fn refused(scratch: &TempDir) -> String {
+    let start = Instant::now();
+    let closure = real(scratch);
+    assert!(start.elapsed() < Duration::from_secs(5), "{:?}", start.elapsed());
+    assert_eq!(closure.missing[0].name, "liba.so");
+    closure.missing[0].refused[0].why.clone()
+}
+
+#[test]
+fn a_fifo_a_socket_and_a_device_in_the_place_of_a_library_are_not_opened() {
+    let fifo = scratch();
+    let made = Command::new("mkfifo").arg(fifo.at("r/liba.so")).status().unwrap();
+    assert!(made.success());
+    assert_eq!(refused(&fifo), "it is not a regular file");
+
+    let socket = scratch();
+    let _listener = std::os::unix::net::UnixListener::bind(socket.at("r/liba.so")).unwrap();
+    assert_eq!(refused(&socket), "it is not a regular file");
+
+    let link = scratch();
+    // Of the host it would be a terminal; in its own tree the link leads nowhere.
+    std::os::unix::fs::symlink("/dev/tty", link.at("r/liba.so")).unwrap();
+    assert_eq!(real(&link).missing[0].refused, []);
+
+    thinjail_tests::need!(thinjail_tests::skip::root());
+    let device = scratch();
+    let path = device.at("r/liba.so");
+    // The watchdog: to open it is to start it.
+    let made = Command::new("mknod").args([path.as_str(), "c", "10", "130"]).status().unwrap();
+    assert!(made.success());
+    assert_eq!(refused(&device), "it is not a regular file");
+}
+
+#[test]
+fn a_library_of_four_gigabytes_is_damaged_or_searched_in_no_time() {
+    let scratch = scratch();
+    let grow = || {
+        let path = scratch.at("r/liba.so");
+        std::fs::File::options().write(true).open(path).unwrap().set_len(4 << 30).unwrap();
+    };
+    let mut bytes = library().needs("libc.so.6").build();
+    // The dynamic section and all of its segment are as large as the file.
+    for at in [64 + 32, 64 + 56 + 32] {
+        bytes[at..at + 8].copy_from_slice(&(4u64 << 30).to_le_bytes());
+    }
+    scratch.file("r/liba.so", &bytes);
+    grow();
+    assert_eq!(refused(&scratch), "a damaged ELF file: the dynamic section too large");
+
+    // A sound one, with names and symbols without end.
+    let mut bytes = library().needs("libc.so.6").symbol("pthread_exit").build();
+    bytes[64 + 32..64 + 40].copy_from_slice(&(4u64 << 30).to_le_bytes());
+    scratch.file("r/liba.so", &bytes);
+    scratch.file("r/libc.so.6", library().build());
+    grow();
+    let start = Instant::now();
+    let closure = real(&scratch);
+    assert!(start.elapsed() < Duration::from_secs(10), "{:?}", start.elapsed());
+    assert_eq!(closure.missing, []);
+}
+
+#[test]
+fn a_program_that_names_too_many_libraries_and_directories_ends() {
+    let mut main = program(GLIBC);
+    let directories: Vec<String> = (1..80).map(|turns| format!("{}/r", "/r/..".repeat(turns))).collect();
+    main = main.rpath(&directories.join(":"));
+    for number in 0..14_000 {
+        main = main.needs(&format!("l{number}"));
+    }
+    let mut world = World::new(GLIBC, main);
+    world.tree.directory("/r");
+    let start = Instant::now();
+    let missing = world.find().missing;
+    assert!(start.elapsed() < Duration::from_secs(60), "{:?}", start.elapsed());
+    assert_eq!(missing.len(), 14_000);
+    let last = &missing[13_999].refused[0].why;
+    assert!(last.starts_with("more than 1048576 files"), "{last}");
+}
+
+#[test]
+fn a_path_longer_than_the_kernel_takes_leads_nowhere() {
+    let long = |length: usize| format!("/n{}", "/".repeat(length - "/nliba.so".len()));
+    let world =
+        |path: &str| World::new(GLIBC, program(GLIBC).needs("liba.so").runpath(path)).libraries(&["/n/liba.so"]);
+    assert_eq!(world(&long(4095)).found().len(), 1);
+    assert_eq!(world(&long(4096)).missing(), ["liba.so"]);
+}
+
+#[test]
+fn every_offset_past_the_end_is_an_error_and_no_table_goes_round() {
+    let rich = || {
+        let note = r#"[{"soname":["libz.so"]}]"#;
+        program(GLIBC).soname("me").needs("liba.so").rpath("$ORIGIN").symbol("pthread_exit").note(note).build()
+    };
+    let bytes = rich();
+    for at in 0..bytes.len() / 8 * 8 {
+        for value in [u64::MAX, u64::MAX / 2, bytes.len() as u64, (1 << 63) + 1, 4 << 30, 0] {
+            let mut bad = bytes.clone();
+            let Some(place) = bad.get_mut(at..at + 8) else { continue };
+            place.copy_from_slice(&value.to_le_bytes());
+            parse(&bad);
+        }
+    }
 }
 
 #[test]
