@@ -13,7 +13,7 @@ use clap::{Command, Parser, Subcommand, ValueEnum};
 use thinjail_plan::facts::SystemKind;
 use thinjail_plan::spec::flag_hint;
 
-use crate::exit_code::TABLE;
+use crate::exit_code::{STATUS, TABLE};
 use crate::report::Failure;
 pub(crate) use ldd::Ldd;
 pub(crate) use subject::Subject;
@@ -32,12 +32,9 @@ const TEMPLATE: &str = "\
 {about}.
 
   thinjail run -- echo Hello from jail   a program, with what it needs to start
-  thinjail run --read /srv/www --chdir /srv/www -- busybox httpd -f -p 8080
-  thinjail run nginx                     a profile of yours, or a shipped one
+  thinjail run nginx                     a profile; `start` in the background
   thinjail plan nginx                    what would be done; nothing is done
-  thinjail explain nginx /etc/passwd     why a file is inside
   thinjail check nginx                   all that would fail, without starting
-  thinjail ldd /usr/sbin/nginx           its libraries, and why; nothing is run
 
 Usage: thinjail VERB [FLAGS] ...
 
@@ -48,6 +45,10 @@ Usage: thinjail VERB [FLAGS] ...
 pub(crate) enum Verb {
     /// Builds the jail, runs the program, takes everything down
     Run(Run),
+    /// The same in the background: comes back once the program runs
+    Start(Start),
+    #[command(flatten)]
+    Life(Life),
     /// Prints what would be done
     Plan(Plan),
     /// Prints why a path is inside
@@ -58,6 +59,59 @@ pub(crate) enum Verb {
     Ldd(Ldd),
     /// Prints what of the host the plan depends on, as JSON
     Facts(Ask),
+}
+
+/// The verbs about jails that there are, or were.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Life {
+    /// Stops a jail that was started, and takes back what it has left
+    Stop(OneName),
+    /// Says how a jail is that was started
+    Status(Status),
+    /// Lists all jails that run, or have left something
+    List(List),
+    /// Takes back what jails have left whose supervisor was killed
+    Clean(Clean),
+}
+
+/// `stop`.
+#[derive(Debug, clap::Args)]
+pub(crate) struct OneName {
+    /// Name of the jail
+    pub(crate) name: String,
+}
+
+/// `status`.
+#[derive(Debug, clap::Args)]
+#[command(after_help = STATUS)]
+pub(crate) struct Status {
+    /// Name of the jail
+    pub(crate) name: String,
+    /// Prints it as JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// `list`.
+#[derive(Debug, clap::Args)]
+pub(crate) struct List {
+    /// Prints it as JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// `clean`.
+#[derive(Debug, clap::Args)]
+#[command(override_usage = "\
+thinjail clean NAME
+       thinjail clean --all")]
+pub(crate) struct Clean {
+    /// Name of the jail
+    #[arg(required_unless_present = "all", conflicts_with = "all")]
+    pub(crate) name: Option<String>,
+    /// Every jail that does not run
+    #[arg(long)]
+    pub(crate) all: bool,
 }
 
 /// What every verb is about. The words come last, and what follows the first of them is left alone.
@@ -85,6 +139,19 @@ pub(crate) struct Run {
     /// Prints how long each phase of the start took
     #[arg(long)]
     pub(crate) timings: bool,
+    #[command(flatten)]
+    pub(crate) about: About,
+}
+
+/// `start`.
+#[derive(Debug, clap::Args)]
+#[command(override_usage = "\
+thinjail start [FLAGS] NAME
+       thinjail start [FLAGS] --profile FILE")]
+pub(crate) struct Start {
+    /// Adds what the program says to the end of this file; else it is lost
+    #[arg(long, value_name = "FILE")]
+    pub(crate) output: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) about: About,
 }
@@ -228,6 +295,9 @@ impl Args {
             return Ok((args, subject));
         }
         let (words, file) = (args.words(), args.profile());
+        if let Verb::Life(_) = args.verb {
+            return Ok((args, Subject::Jail));
+        }
         if let Verb::Explain(_) = args.verb {
             // Its words are counted, not cut off; a `--` may stand anywhere before them.
             let escaped = argv.iter().any(|word| word == "--");
@@ -250,6 +320,8 @@ impl Args {
     fn words(&self) -> &[String] {
         match &self.verb {
             Verb::Run(run) => &run.about.words,
+            Verb::Start(start) => &start.about.words,
+            Verb::Life(_) => &[],
             Verb::Plan(plan) => &plan.about.words,
             Verb::Explain(explain) => &explain.words,
             Verb::Check(ask) | Verb::Facts(ask) => &ask.about.words,
@@ -260,10 +332,11 @@ impl Args {
     fn profile(&self) -> Option<&Path> {
         let flags = match &self.verb {
             Verb::Run(run) => &run.about.profile,
+            Verb::Start(start) => &start.about.profile,
             Verb::Plan(plan) => &plan.about.profile,
             Verb::Explain(explain) => &explain.profile,
             Verb::Check(ask) | Verb::Facts(ask) => &ask.about.profile,
-            Verb::Ldd(_) => return None,
+            Verb::Life(_) | Verb::Ldd(_) => return None,
         };
         flags.file.as_deref()
     }
@@ -310,12 +383,15 @@ fn in_our_words(text: &str) -> Failure {
     let mut tips = text.lines().filter_map(|line| line.trim_start().strip_prefix("tip: "));
     let tip = tips.find(|tip| !tip.starts_with("to pass "));
     let typed = what.split('\'').nth(1).unwrap_or_default();
-    let help = if let Some(hint) = flag_hint(typed) {
+    let verb = what.starts_with("unrecognized subcommand");
+    let help = if let Some(hint) = verb.then(|| life_help(typed)).flatten() {
+        hint.into()
+    } else if let Some(hint) = flag_hint(typed) {
         hint
     } else if let Some(tip) = tip {
         joined(tip)
-    } else if what.starts_with("unrecognized subcommand") {
-        verb_help(typed)
+    } else if verb {
+        format!("`thinjail --help` lists the verbs: `thinjail run {typed}`?")
     } else {
         "`thinjail --help` shows the verbs, `thinjail VERB --help` their flags".into()
     };
@@ -323,11 +399,10 @@ fn in_our_words(text: &str) -> Failure {
 }
 
 /// What to type in place of a verb that there is not.
-fn verb_help(typed: &str) -> String {
+fn life_help(typed: &str) -> Option<&'static str> {
     match typed {
-        "start" | "stop" | "restart" | "reload" | "status" => {
-            "`thinjail run NAME` stays in the foreground; the init system that calls it starts and stops it".into()
-        }
-        _ => format!("the verbs are run, plan, explain, check, ldd and facts: `thinjail run {typed}`?"),
+        "restart" => Some("`thinjail stop NAME`, then `thinjail start NAME`"),
+        "reload" => Some("`kill -HUP` the supervisor, which hands it on; `thinjail status NAME` has its pid"),
+        _ => None,
     }
 }

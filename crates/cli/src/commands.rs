@@ -4,8 +4,10 @@ mod check;
 mod explain;
 mod facts;
 mod ldd;
+mod life;
 mod plan;
 mod run;
+mod start;
 
 use std::path::{Path, PathBuf};
 
@@ -26,6 +28,8 @@ use crate::report::Failure;
 pub(crate) fn execute(args: Args, subject: &Subject, clock: Clock) -> Result<Exit, Failure> {
     match args.verb {
         Verb::Run(run) => run::execute(run, subject, clock),
+        Verb::Start(start) => start::execute(start, subject),
+        Verb::Life(life) => life::execute(life),
         Verb::Plan(plan) => plan::execute(plan, subject),
         Verb::Explain(explain) => explain::execute(explain, subject),
         Verb::Check(ask) => check::execute(ask, subject),
@@ -98,6 +102,7 @@ fn wanted(subject: &Subject, flags: ProfileFlags, over: Wanted, kind: SystemKind
             of_profile(profile::by_name(name, &profile::directories(&flags.directories, this_kind())?)?)?
         }
         Subject::File(path) => of_profile(profile::by_path(path)?)?,
+        Subject::Jail => return Err(Failure::usage("no profile is named")),
     };
     // Flags are typed for the system at hand, so they also go over its table.
     let mut spec = spec.for_system(kind);

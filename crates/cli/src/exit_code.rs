@@ -11,6 +11,10 @@ pub(crate) enum Exit {
     No,
     /// The command line can't be understood. Not used by `run`.
     Usage,
+    /// `status`: there is no such jail.
+    NotRunning,
+    /// `status`: it could not be found out.
+    Unknown,
     /// `run`: thinjail itself failed, and nothing was started.
     Ours,
     /// `run`: the program is there but can't be executed.
@@ -29,6 +33,9 @@ Exit codes of run:    the program's own, or 128+n if it died of signal n;
                       125 thinjail failed, 126 not executable, 127 not found
 Exit codes elsewhere: 0 ok, 1 the answer is no, 2 the words make no sense";
 
+/// For the end of `status --help`; as the Linux Standard Base has them.
+pub(crate) const STATUS: &str = "Exit codes: 0 runs, 1 was killed and has left something, 3 does not run, 4 not known";
+
 impl Exit {
     /// The number.
     pub(crate) fn number(self) -> u8 {
@@ -36,6 +43,8 @@ impl Exit {
             Self::Ok => 0,
             Self::No => 1,
             Self::Usage => 2,
+            Self::NotRunning => 3,
+            Self::Unknown => 4,
             Self::Ours => 125,
             Self::NotExecutable => 126,
             Self::NotFound => 127,

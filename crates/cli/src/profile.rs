@@ -91,7 +91,7 @@ pub(crate) fn by_path(path: &Path) -> Result<Profile, Failure> {
 }
 
 /// A name is a file name, a jail's name and part of a command line: what could mean something else in one of them is out.
-fn check_name(name: &str) -> Result<(), Failure> {
+pub(crate) fn check_name(name: &str) -> Result<(), Failure> {
     let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '-');
     if !name.is_empty() && name.len() <= 64 && !name.starts_with(['-', '.']) && name.chars().all(fits) {
         return Ok(());

@@ -22,7 +22,9 @@ use self::guardian::Guardian;
 use self::params::Params;
 use self::supervisor::Signals;
 use crate::apply::apply;
+use crate::claim;
 use crate::journal::Journal;
+use crate::journal::line::Verb;
 use crate::journal::undo::Undo;
 use crate::os::freebsd::{Host, check_ruleset, root_steps};
 use crate::os::{End, StepError};
@@ -32,7 +34,7 @@ use crate::supervise::machine::Rules;
 use crate::teardown::teardown;
 
 /// See [`crate::run::run`].
-pub(crate) fn run(plan: &Plan, observer: &mut dyn Observer) -> Result<Outcome, RunError> {
+pub(crate) fn run(plan: &Plan, verb: Verb, observer: &mut dyn Observer) -> Result<Outcome, RunError> {
     let params = check(plan)?;
     let signals = Signals::take().map_err(|cause| RunError::setup("take signals as data".into(), cause))?;
     // Every mode in a plan is meant as it is written; the program gets its own umask.
@@ -40,13 +42,22 @@ pub(crate) fn run(plan: &Plan, observer: &mut dyn Observer) -> Result<Outcome, R
     let mut clock = Clock::start();
     let (root, steps) = steps(plan, params.name())?;
     let mut os = Host::new(root);
-    let mut journal = Journal::unwritten();
-    apply(&mut os, &steps, &mut journal, &mut |error| observer.left(&error.describe())).map_err(step_failed)?;
-    clock.phase("root");
-    let result = run_applied(plan, params, &mut os, &mut journal, &signals, clock, observer);
-    os.let_go();
-    let end = if result.is_err() { End::Failed } else { End::Stopped };
-    teardown(&mut os, &mut journal, end, &mut |error| observer.left(&error.describe()));
+    let mut journal = claim::open(plan, verb)?;
+    let made = apply(&mut os, &steps, &mut journal, &mut |error| observer.left(&error.describe()));
+    let result = match made {
+        Ok(_) => {
+            clock.phase("root");
+            let result = run_applied(plan, params, &mut os, &mut journal, &signals, clock, observer);
+            os.let_go();
+            let end = if result.is_err() { End::Failed } else { End::Stopped };
+            teardown(&mut os, &mut journal, end, &mut |error| observer.left(&error.describe()));
+            result
+        }
+        Err(error) => Err(step_failed(error)),
+    };
+    if let Err(error) = journal.close() {
+        observer.left(&format!("remove the journal: {error}"));
+    }
     result
 }
 
@@ -127,19 +138,24 @@ fn run_applied(
     params.set_path(os.root());
     let name = params.name().to_owned();
     let child = Child::prepare(plan, params)?;
-    let mut pidfile = plan.pidfile.as_ref().map(Pidfile::claim).transpose()?;
+    let (pid_number, mut pidfile) = match &plan.pidfile {
+        Some(path) => Pidfile::claim_written(path, journal).map(|(number, pidfile)| (Some(number), Some(pidfile)))?,
+        None => (None, None),
+    };
     let undo = Undo::RemoveJail { name: name.clone(), jid: None };
     // From here on, what is left of the jail is taken back with the rest, whatever happens.
-    let number = journal.will(undo).map_err(|error| RunError::setup("write the journal".into(), error.into_cause()))?;
+    let number = journal.will(undo).map_err(RunError::unwritten)?;
     let guardian = Guardian::start(os, journal, pidfile.take(), &plan.exec.descriptors, &name)?;
     let (guardian, mut pidfile) = guardian;
-    let result = run_guarded(plan, child, &guardian, pidfile.as_mut(), signals, &mut clock, observer);
+    let result = run_guarded(plan, child, &guardian, (pidfile.as_mut(), journal), signals, &mut clock, observer);
     guardian.end();
     if supervisor::gone(&name, os.root()) {
         journal.undone(number);
     }
-    if let Some(Err(error)) = pidfile.map(Pidfile::remove) {
-        observer.left(&format!("remove the pidfile: {error}"));
+    match (pidfile.map(Pidfile::remove), pid_number) {
+        (Some(Err(error)), _) => observer.left(&format!("remove the pidfile: {error}")),
+        (_, Some(number)) => journal.undone(number),
+        (_, None) => {}
     }
     result
 }
@@ -148,7 +164,7 @@ fn run_guarded(
     plan: &Plan,
     child: Child,
     guardian: &Guardian,
-    pidfile: Option<&mut Pidfile>,
+    (pidfile, journal): (Option<&mut Pidfile>, &mut Journal),
     signals: &Signals,
     clock: &mut Clock,
     observer: &mut dyn Observer,
@@ -161,6 +177,10 @@ fn run_guarded(
             jail.kill();
             return Err(error);
         }
+    }
+    if let Err(error) = claim::tell(journal, jail.main, Some(jail.jid.0)) {
+        jail.kill();
+        return Err(error);
     }
     observer.started(&clock.timings);
     let rules = Rules { stop: &plan.stop, tty: plan.exec.tty };

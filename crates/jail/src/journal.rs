@@ -114,8 +114,8 @@ impl Journal {
     }
 
     /// The end: with nothing left to take back the journal goes as well. Otherwise it stays for the next start, stop or clean.
-    pub(crate) fn close(self) -> io::Result<()> {
-        match self.paper {
+    pub(crate) fn close(&mut self) -> io::Result<()> {
+        match self.paper.take() {
             Some(paper) if self.entries.iter().all(|entry| !entry.open) => paper.burn(),
             _ => Ok(()),
         }

@@ -1,15 +1,18 @@
 //! Inspects the host, applies a plan, supervises, tears down.
 
 pub mod inspect;
+pub mod life;
 pub mod run;
+pub mod start;
 
 // What engines share.
 mod apply;
-#[allow(dead_code, reason = "what reads it comes with the state directory")]
+mod claim;
 mod journal;
 mod look;
 mod os;
 mod pidfile;
+mod state;
 mod supervise;
 mod teardown;
 

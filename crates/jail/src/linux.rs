@@ -36,7 +36,9 @@ use self::message::{MARKS, Message, Phase, SIZE};
 use self::supervisor::{Jail, Signals, supervise};
 use self::tree::Tree;
 use crate::apply::apply;
+use crate::claim;
 use crate::journal::Journal;
+use crate::journal::line::Verb;
 use crate::os::linux::{Host, HostDir};
 use crate::os::{End, StepError};
 use crate::pidfile::{self, Pidfile};
@@ -45,7 +47,7 @@ use crate::supervise::machine::{self, Rules};
 use crate::teardown::teardown;
 
 /// See [`crate::run::run`].
-pub(crate) fn run(plan: &Plan, observer: &mut dyn Observer) -> Result<Outcome, RunError> {
+pub(crate) fn run(plan: &Plan, verb: Verb, observer: &mut dyn Observer) -> Result<Outcome, RunError> {
     check(plan)?;
     let signals = Signals::take().map_err(|cause| RunError::setup("take signals as data".into(), cause))?;
     // Every mode in a plan is meant as it is written; the program gets its own umask.
@@ -54,14 +56,22 @@ pub(crate) fn run(plan: &Plan, observer: &mut dyn Observer) -> Result<Outcome, R
     if confinement(plan)?.namespaces.iter().any(|name| name == unprivileged::USER) {
         unprivileged::enter(&plan.exec.ids)?;
     }
+    let mut journal = claim::open(plan, verb)?;
     let mut os = Host;
-    let mut journal = Journal::unwritten();
-    let mut left = |error: &StepError| observer.left(&error.describe());
-    let made = apply(&mut os, &plan.host, &mut journal, &mut left).map_err(step_failed)?;
-    let result = run_claimed(plan, &made, &signals, observer);
-    drop(made);
-    let end = if result.is_err() { End::Failed } else { End::Stopped };
-    teardown(&mut os, &mut journal, end, &mut |error| observer.left(&error.describe()));
+    let made = apply(&mut os, &plan.host, &mut journal, &mut |error| observer.left(&error.describe()));
+    let result = match made {
+        Ok(made) => {
+            let result = run_claimed(plan, &made, &mut journal, &signals, observer);
+            drop(made);
+            let end = if result.is_err() { End::Failed } else { End::Stopped };
+            teardown(&mut os, &mut journal, end, &mut |error| observer.left(&error.describe()));
+            result
+        }
+        Err(error) => Err(step_failed(error)),
+    };
+    if let Err(error) = journal.close() {
+        observer.left(&format!("remove the journal: {error}"));
+    }
     result
 }
 
@@ -131,13 +141,16 @@ fn step_failed(error: StepError) -> RunError {
 fn run_claimed(
     plan: &Plan,
     made: &[HostDir],
+    journal: &mut Journal,
     signals: &Signals,
     observer: &mut dyn Observer,
 ) -> Result<Outcome, RunError> {
-    let mut pidfile = plan.pidfile.as_ref().map(Pidfile::claim).transpose()?;
-    let result = run_applied(plan, made, pidfile.as_mut(), signals, observer);
-    if let Some(Err(error)) = pidfile.map(Pidfile::remove) {
-        observer.left(&format!("remove the pidfile: {error}"));
+    let Some(path) = &plan.pidfile else { return run_applied(plan, made, journal, None, signals, observer) };
+    let (number, mut pidfile) = Pidfile::claim_written(path, journal)?;
+    let result = run_applied(plan, made, journal, Some(&mut pidfile), signals, observer);
+    match pidfile.remove() {
+        Ok(()) => journal.undone(number),
+        Err(error) => observer.left(&format!("remove the pidfile: {error}")),
     }
     result
 }
@@ -146,13 +159,17 @@ fn run_claimed(
 fn run_applied(
     plan: &Plan,
     made: &[HostDir],
+    journal: &mut Journal,
     pidfile: Option<&mut Pidfile>,
     signals: &Signals,
     observer: &mut dyn Observer,
 ) -> Result<Outcome, RunError> {
     let mut clock = Clock::start();
     let jail = start(plan, made, &mut clock)?;
-    if let Some(Err(error)) = pidfile.map(|pidfile| pidfile.write(jail.main)) {
+    let known = pidfile
+        .map_or(Ok(()), |pidfile| pidfile.write(jail.main.as_raw_nonzero().get()))
+        .and_then(|()| claim::tell(journal, jail.main, None));
+    if let Err(error) = known {
         kill(&jail.jail);
         return Err(error);
     }
@@ -200,7 +217,7 @@ impl Clock {
 struct Started {
     jail: Jail,
     /// The main process's pid on the host.
-    main: i32,
+    main: Pid,
 }
 
 fn channel() -> Result<(OwnedFd, OwnedFd), RunError> {
@@ -247,7 +264,7 @@ fn start(plan: &Plan, made: &[HostDir], clock: &mut Clock) -> Result<Started, Ru
     }
     clock.phase("exec");
     clock.timings.fork_to_exec = Duration::from_nanos(marks[MARKS - 1].saturating_sub(begin));
-    Ok(Started { jail: Jail { init, init_fd, main_fd, life }, main: main.as_raw_nonzero().get() })
+    Ok(Started { jail: Jail { init, init_fd, main_fd, life }, main })
 }
 
 /// What the child's numbers mean.

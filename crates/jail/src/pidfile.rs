@@ -5,13 +5,16 @@
 
 use std::fs::File;
 use std::io::{self, Read as _, Write as _};
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::OwnedFd;
 use std::time::Duration;
 
 use rustix::fs::{self, AtFlags, FileType, FlockOperation, Mode, OFlags};
 use rustix::io::Errno;
 use thinjail_plan::path::HostPath;
 
+use crate::journal::undo::Undo;
+use crate::journal::{Journal, Number};
+use crate::look;
 use crate::run::RunError;
 
 /// A pidfile of ours: locked, and empty until its pid is known.
@@ -114,16 +117,6 @@ fn lock_new(new: &File) -> Result<(), Errno> {
     }
 }
 
-/// Whether `file` is what stands at that name.
-fn stands_at<Fd: AsFd>(directory: &OwnedFd, name: &str, file: Fd) -> Result<bool, Errno> {
-    let ours = fs::fstat(file)?;
-    match fs::statat(directory, name, AtFlags::SYMLINK_NOFOLLOW) {
-        Ok(found) => Ok((found.st_dev, found.st_ino) == (ours.st_dev, ours.st_ino)),
-        Err(Errno::NOENT) => Ok(false),
-        Err(error) => Err(error),
-    }
-}
-
 impl Pidfile {
     /// Makes it with mode 0644 (the umask is 0 while a plan is carried out), in place of a stale one, and locks it. A file that was there is never written to, whatever it is a link of;
     /// it is removed under its own lock, so that no two starts take turns with the same name.
@@ -133,7 +126,7 @@ impl Pidfile {
             match fs::openat(&directory, name, NEW, Mode::from_bits_truncate(0o644)) {
                 Ok(new) => {
                     let claimed = Self { directory, name: name.to_owned(), path: path.clone(), file: File::from(new) };
-                    let ours = lock_new(&claimed.file).and_then(|()| claimed.stands());
+                    let ours = lock_new(&claimed.file).map_err(io::Error::from).and_then(|()| claimed.stands());
                     match ours {
                         Ok(true) => return Ok(claimed),
                         // Before it was locked another start has taken it for a stale one.
@@ -151,6 +144,22 @@ impl Pidfile {
         Err(failed(path, io::Error::other("others make and remove it all the time")))
     }
 
+    /// The same, with its lines in the journal: a later process finds it if nobody is left to remove it.
+    pub(crate) fn claim_written(path: &HostPath, journal: &mut Journal) -> Result<(Number, Self), RunError> {
+        let undo = |id| Undo::RemoveFile { path: path.clone(), id };
+        let number = journal.will(undo(None)).map_err(RunError::unwritten)?;
+        let claimed = Self::claim(path)?;
+        let id = look::identity(&claimed.file, "").map_err(|cause| failed(path, cause));
+        match id.and_then(|id| journal.did(number, undo(Some(id))).map_err(RunError::unwritten)) {
+            Ok(()) => Ok((number, claimed)),
+            Err(error) => {
+                // The first error is the one to tell.
+                let _ = claimed.remove();
+                Err(error)
+            }
+        }
+    }
+
     fn remove_stale(path: &HostPath, directory: &OwnedFd, name: &str) -> Result<(), RunError> {
         let found = match fs::openat(directory, name, READ, Mode::empty()) {
             Ok(found) => File::from(found),
@@ -158,7 +167,7 @@ impl Pidfile {
             Err(cause) => return Err(unreadable(path, cause)),
         };
         lock_found(path, &found)?;
-        if stands_at(directory, name, &found).map_err(|cause| failed(path, cause))? {
+        if look::stands_at(directory, name, &found).map_err(|cause| failed(path, cause))? {
             fs::unlinkat(directory, name, AtFlags::empty()).map_err(|cause| failed(path, cause))?;
         }
         Ok(())
@@ -170,8 +179,8 @@ impl Pidfile {
     }
 
     /// Whether the file of that name is still ours.
-    fn stands(&self) -> Result<bool, Errno> {
-        stands_at(&self.directory, &self.name, &self.file)
+    fn stands(&self) -> io::Result<bool> {
+        look::stands_at(&self.directory, &self.name, &self.file)
     }
 
     /// Removes it, if it still is what stands there.

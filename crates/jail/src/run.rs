@@ -5,7 +5,35 @@ use std::time::Duration;
 use thinjail_plan::plan::Plan;
 use thinjail_plan::resolve::Class;
 
+use crate::journal::Unwritten;
+use crate::journal::line::Verb;
 use crate::system;
+
+/// Why there is no jail, in words that can be sent from a process to another.
+#[derive(Debug, serde::Serialize, serde::Deserialize)]
+pub(crate) struct Told {
+    /// [`Class`] as the order in which its variants stand.
+    class: u8,
+    what: String,
+    help: Option<String>,
+    cause: Option<String>,
+}
+
+impl From<RunError> for Told {
+    fn from(error: RunError) -> Self {
+        let RunError { class, what, help, cause } = error;
+        Self { class: class as u8, what, help, cause: cause.map(|cause| cause.to_string()) }
+    }
+}
+
+impl From<Told> for RunError {
+    fn from(told: Told) -> Self {
+        let Told { class, what, help, cause } = told;
+        let classes = [Class::NotFound, Class::NotExecutable];
+        let class = classes.into_iter().find(|known| *known as u8 == class).unwrap_or(Class::Setup);
+        Self { class, what, help, cause: cause.map(std::io::Error::other) }
+    }
+}
 
 /// How the main process ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,6 +64,19 @@ impl RunError {
     #[must_use]
     pub fn setup(what: String, cause: std::io::Error) -> Self {
         Self { class: Class::Setup, what, help: None, cause: Some(cause) }
+    }
+
+    /// The journal could not be written, and so the step was not done.
+    pub(crate) fn unwritten(error: Unwritten) -> Self {
+        Self::setup("write the journal".into(), error.into_cause())
+    }
+
+    /// As one line, for what is only told.
+    pub(crate) fn on_one_line(&self) -> String {
+        match &self.cause {
+            Some(cause) => format!("{}: {cause}", self.what),
+            None => self.what.clone(),
+        }
     }
 
     /// The same with what to do about it.
@@ -70,5 +111,5 @@ pub trait Observer {
 /// # Errors
 /// Whatever keeps the program from running. Nothing is left of the attempt, or [`Observer::left`] has said what.
 pub fn run(plan: &Plan, observer: &mut dyn Observer) -> Result<Outcome, RunError> {
-    system::run(plan, observer)
+    system::run(plan, Verb::Run, observer)
 }

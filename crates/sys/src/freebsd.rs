@@ -3,6 +3,7 @@
 pub use crate::both::exec;
 pub mod devfs;
 pub mod jail;
+pub mod kinfo;
 pub mod kqueue;
 pub mod login;
 pub mod mount;

@@ -14,6 +14,8 @@ pub(crate) enum Subject {
     File(PathBuf),
     /// A program and its arguments.
     Program(Vec<String>),
+    /// A jail that there is, which the verb itself names.
+    Jail,
 }
 
 impl Subject {
@@ -22,7 +24,7 @@ impl Subject {
         match self {
             Self::Named(name) => format!("`thinjail check {name}`"),
             Self::File(path) => format!("`thinjail check --profile {}`", path.display()),
-            Self::Program(_) => "`thinjail check` in place of `thinjail run`".into(),
+            Self::Program(_) | Self::Jail => "`thinjail check` in place of `thinjail run`".into(),
         }
     }
 

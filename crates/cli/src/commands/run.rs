@@ -1,7 +1,10 @@
 //! `run`: from a spec to the end of the program.
 
+use thinjail_jail::life;
 use thinjail_jail::run::{Observer, Outcome, Timings};
+use thinjail_plan::facts::SystemKind;
 use thinjail_plan::resolve::{privilege, resolve};
+use thinjail_plan::spec::Spec;
 
 use super::{Source, wanted};
 use crate::args::{Run, Subject};
@@ -14,6 +17,12 @@ pub(super) fn execute(args: Run, subject: &Subject, mut clock: Clock) -> Result<
     let source = Source::this()?;
     let (name, spec) = wanted(subject, args.about.profile, args.about.wanted, source.kind())?;
     clock.done("parse");
+    if !args.dry_run && makes_on_host(&spec, source.kind()) {
+        // One that can't be used is no reason not to run: whoever can't go on beside it says so later.
+        if let Err(error) = life::recover(&name, &mut report::say) {
+            report::failure(&error.into());
+        }
+    }
     let facts = source.facts(&spec);
     clock.done("inspect");
     let plan = resolve(&name, &spec, &facts).map_err(|problems| report::first(problems, &subject.check()))?;
@@ -39,6 +48,15 @@ pub(super) fn execute(args: Run, subject: &Subject, mut clock: Clock) -> Result<
             Ok(Exit::Signal(signal))
         }
     }
+}
+
+/// Whether something may be made on the host that an earlier run has left there. Where nothing is, nothing is looked for.
+fn makes_on_host(spec: &Spec, kind: SystemKind) -> bool {
+    let directories = [&spec.run_dir, &spec.state_dir, &spec.log_dir, &spec.cache_dir];
+    kind == SystemKind::FreeBsd
+        || spec.pidfile.is_some()
+        || directories.iter().any(|directory| directory.is_some())
+        || spec.mount.iter().any(|mount| mount.create)
 }
 
 /// Passes on what the engine tells.

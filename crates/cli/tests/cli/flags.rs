@@ -30,13 +30,13 @@ fn a_program_that_is_taken_for_a_profile_is_helped() {
     thinjail(&["run", "python3", "-m", "http.server"]).fails(125, "'-m'", help);
     thinjail(&["run", "nginx", "--raed", "/x"]).fails(125, "'--raed'", "'--read'");
     thinjail(&["nginx"]).fails(2, "'nginx'", "`thinjail run nginx`?");
-    thinjail(&["stop", "nginx"]).fails(2, "'stop'", "stays in the foreground");
+    thinjail(&["restart", "nginx"]).fails(2, "'restart'", "thinjail start NAME");
 }
 
 #[test]
 fn help_is_a_word_too() {
     assert_eq!(thinjail(&["help"]).works(), thinjail(&["--help"]).works());
-    for verb in ["run", "plan", "explain", "check", "facts"] {
+    for verb in ["run", "start", "stop", "status", "list", "clean", "plan", "explain", "check", "facts"] {
         let help = thinjail(&[verb, "--help"]);
         assert_eq!(thinjail(&["help", verb]).works(), help.works());
         assert!(help.out.lines().count() < 80, "{} lines:\n{}", help.out.lines().count(), help.out);

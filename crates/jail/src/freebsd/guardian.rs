@@ -99,4 +99,5 @@ fn clean(os: &mut Host, journal: &mut Journal, pidfile: Option<Pidfile>, name: &
         let _ = pidfile.remove();
     }
     teardown(os, journal, End::Stopped, &mut |_| {});
+    let _ = journal.close();
 }

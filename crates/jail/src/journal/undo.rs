@@ -75,6 +75,20 @@ impl Undo {
     }
 }
 
+impl std::fmt::Display for Undo {
+    /// What it is about: "the mount on /a".
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::RemoveDir { path, .. } => write!(f, "the directory {path}"),
+            Self::RemoveFile { path, .. } => write!(f, "the file {path}"),
+            Self::Unmount { at, .. } => write!(f, "the mount on {at}"),
+            Self::RemoveJail { name, .. } => write!(f, "the jail {name}"),
+            Self::RemoveLimits { jail } => write!(f, "the limits of the jail {jail}"),
+            Self::ClearRuleset { number } => write!(f, "the devfs ruleset {number}"),
+        }
+    }
+}
+
 /// How long after its line in the journal a step is done, at most: seconds.
 const DONE_WITHIN: i64 = 2;
 

@@ -282,7 +282,7 @@ impl Fake {
         Ok(Some(Undo::RemoveJail { name, jid: Some(jid) }))
     }
 
-    fn remove(&mut self, entry: &Entry, end: End) -> io::Result<()> {
+    fn remove(&mut self, entry: &Entry, end: End, force: bool) -> io::Result<()> {
         let mut machine = self.machine.borrow_mut();
         match &entry.undo {
             Undo::RemoveDir { path, id, keep, mode, uid, gid } => {
@@ -290,15 +290,17 @@ impl Fake {
                 let Some(node) = machine.world.nodes.get(path).cloned() else { return Ok(()) };
                 let as_made = [((0, 0), 0o700), ((*uid, *gid), *mode)].contains(&(node.owner, node.mode));
                 let changed = machine.changed.get(&node.ino).copied().unwrap_or(Moment(0, 0));
+                let mounted = machine.world.mounts.iter().any(|mount| mount.at == path);
+                let below = format!("{path}/");
+                let full = mounted || machine.world.nodes.keys().any(|other| other.starts_with(&below));
                 let ours = match id {
                     Some(id) => id.ino == node.ino,
-                    None => as_made && may_be_ours(entry.time, changed),
+                    None => as_made && may_be_ours(entry.time, changed) && !full,
                 };
                 if !ours || (*keep && end == End::Stopped) {
                     return Ok(());
                 }
-                let mounted = machine.world.mounts.iter().any(|mount| mount.at == path);
-                if mounted || machine.world.nodes.keys().any(|other| other.starts_with(&format!("{path}/"))) {
+                if full {
                     return Err(io::ErrorKind::DirectoryNotEmpty.into());
                 }
                 machine.change()?;
@@ -312,7 +314,8 @@ impl Fake {
                 if machine.world.mounts[found + 1..].iter().any(|mount| mount.at.starts_with(&at)) {
                     return Err(io::ErrorKind::ResourceBusy.into());
                 }
-                if !machine.world.jails.is_empty() {
+                // MNT_FORCE.
+                if !machine.world.jails.is_empty() && !force {
                     return Err(io::ErrorKind::ResourceBusy.into());
                 }
                 machine.change()?;
@@ -390,7 +393,7 @@ impl Os for Fake {
         if force {
             self.forced.borrow_mut().push(target.clone());
         }
-        self.remove(entry, end).map_err(refused)
+        self.remove(entry, end, force).map_err(refused)
     }
 
     fn strays(&mut self) -> Result<Vec<Undo>, StepError> {

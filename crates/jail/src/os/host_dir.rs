@@ -157,11 +157,9 @@ pub(crate) fn remove(wanted: Wanted<'_>, id: Option<Identity>, entry: &Entry, en
     if !ours.map_err(refused)? {
         return Ok(());
     }
-    match fs::flock(&fd, FlockOperation::NonBlockingLockExclusive) {
-        Err(Errno::WOULDBLOCK) => {
-            return Err(refused(io::Error::new(io::ErrorKind::ResourceBusy, InUse)));
-        }
-        locked => locked.map_err(|error| refused(error.into()))?,
+    // Where there are no locks nobody has one.
+    if let Err(Errno::WOULDBLOCK) = fs::flock(&fd, FlockOperation::NonBlockingLockExclusive) {
+        return Err(refused(io::Error::new(io::ErrorKind::ResourceBusy, InUse)));
     }
     if !look::stands_at(&parent, name, &fd).map_err(refused)? {
         return Ok(());

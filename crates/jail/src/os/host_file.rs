@@ -38,10 +38,9 @@ pub(crate) fn remove(path: &HostPath, id: Option<Identity>, entry: &Entry) -> Re
     if !ours.map_err(refused)? {
         return Ok(());
     }
-    match fs::flock(&file, FlockOperation::NonBlockingLockExclusive) {
-        // A start has taken it over meanwhile.
-        Err(Errno::WOULDBLOCK) => return Ok(()),
-        locked => locked.map_err(|error| refused(error.into()))?,
+    // Then a start has taken it over meanwhile. Where there are no locks nobody has one.
+    if let Err(Errno::WOULDBLOCK) = fs::flock(&file, FlockOperation::NonBlockingLockExclusive) {
+        return Ok(());
     }
     if !look::stands_at(&parent, name, &file).map_err(refused)? {
         return Ok(());

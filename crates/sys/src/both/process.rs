@@ -45,3 +45,32 @@ pub fn is_directory(fd: RawFd) -> bool {
     let status = unsafe { libc::fstat(fd, &raw mut stat) };
     status == 0 && stat.st_mode & libc::S_IFMT == libc::S_IFDIR
 }
+
+/// `pid_t fork(void)`: none in the child.
+///
+/// # Errors
+/// EAGAIN, ENOMEM.
+///
+/// fork(2).
+pub fn fork() -> io::Result<Option<rustix::process::Pid>> {
+    // SAFETY: the process has one thread (a rule of the project, see the crate's doc), so no lock is held by another, and the
+    // child may go on with the whole program.
+    match unsafe { libc::fork() } {
+        -1 => Err(io::Error::last_os_error()),
+        pid => Ok(rustix::process::Pid::from_raw(pid)),
+    }
+}
+
+/// Closes what the caller has left open, from 3 on, but for those that are to stay: for a process that outlives the caller. What
+/// this program has opened itself is close-on-exec, and stays open.
+///
+/// close(2).
+pub fn close_inherited(keep: &[RawFd]) {
+    // More descriptors than that nobody leaves open by mistake.
+    for fd in 3..4096 {
+        if is_inherited(fd) && !keep.contains(&fd) {
+            // SAFETY: a descriptor without close-on-exec was opened by another program; nothing here owns it.
+            unsafe { libc::close(fd) };
+        }
+    }
+}

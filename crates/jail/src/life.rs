@@ -1,0 +1,231 @@
+//! The life of jails that have a journal: which there are, how they are, stopping them, and taking back what they have left.
+
+use std::io;
+use std::time::{Duration, Instant};
+
+use serde::Serialize;
+use thinjail_plan::path::HostPath;
+
+pub use crate::claim::Cleaned;
+use crate::claim::{clean, clean_sheet, is_of, key, lives};
+use crate::journal::line::{Process, Verb};
+use crate::journal::read::{Read, read};
+use crate::look::Moment;
+use crate::run::RunError;
+use crate::state::{Claim, State, signal};
+use crate::supervise::machine::signal::{KILL, TERM};
+
+/// How a jail is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Condition {
+    /// Its program runs.
+    Running,
+    /// It is being started, stopped or cleaned up.
+    Changing,
+    /// Its supervisor was killed, or something could not be taken back.
+    Left,
+}
+
+/// A jail as its journal shows it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Jail {
+    /// Its name.
+    pub name: String,
+    /// How it is.
+    pub condition: Condition,
+    /// Whether `start` made it: it is in the background.
+    pub background: bool,
+    /// Pid of the supervisor; 0 if that is not known.
+    pub supervisor: i32,
+    /// Pid of the main process on the host.
+    pub pid: Option<i32>,
+    /// FreeBSD's number of it.
+    pub jid: Option<i32>,
+    /// The program.
+    pub program: String,
+    /// As whom it runs.
+    pub uid: Option<u32>,
+    /// Since when, in seconds since 1970.
+    pub since: Option<i64>,
+    /// Where its pid is on the host.
+    pub pidfile: Option<HostPath>,
+    /// What is still on the host.
+    pub on_host: Vec<String>,
+}
+
+impl Jail {
+    /// How long it has been running.
+    #[must_use]
+    pub fn uptime(&self) -> Option<Duration> {
+        let since = self.since.filter(|_| self.condition == Condition::Running)?;
+        u64::try_from(Moment::now().0.saturating_sub(since)).ok().map(Duration::from_secs)
+    }
+
+    fn of(key: &str, read: Read, held: bool) -> Self {
+        let on_host = read.entries.iter().filter(|entry| entry.open).map(|entry| entry.undo.to_string()).collect();
+        let main = read.running.as_ref().map(|running| running.main);
+        let condition = match (held, main) {
+            (true, Some(main)) if lives(main) => Condition::Running,
+            (true, _) => Condition::Changing,
+            (false, _) => Condition::Left,
+        };
+        let begin = read.begin.as_ref();
+        Self {
+            name: begin.map_or_else(|| key.to_owned(), |begin| begin.name.clone()),
+            condition,
+            background: begin.is_some_and(|begin| begin.verb == Verb::Start),
+            supervisor: begin.map_or(0, |begin| begin.supervisor.pid),
+            pid: main.map(|main| main.pid),
+            jid: read.running.as_ref().and_then(|running| running.jid),
+            program: begin.map_or_else(String::new, |begin| begin.program.clone()),
+            uid: begin.map(|begin| begin.uid),
+            since: read.running.as_ref().map(|running| running.since.0),
+            pidfile: begin.and_then(|begin| begin.pidfile.clone()),
+            on_host,
+        }
+    }
+}
+
+/// Every jail that has a journal, by name.
+///
+/// # Errors
+/// Where the state directory can't be read. A journal that can't be read is one that was left.
+pub fn list() -> Result<Vec<Jail>, RunError> {
+    let Some(state) = State::find()? else { return Ok(Vec::new()) };
+    let mut jails = Vec::new();
+    for key in state.keys()? {
+        // It may have gone meanwhile.
+        let Some((text, held)) = state.peek(&key)? else { continue };
+        jails.push(Jail::of(&key, read(&text).unwrap_or_default(), held));
+    }
+    Ok(jails)
+}
+
+/// The jail of this name that `start` made (FreeBSD: or `run`).
+///
+/// # Errors
+/// Where it can't be found out.
+pub fn find(name: &str) -> Result<Option<Jail>, RunError> {
+    let Some(state) = State::find()? else { return Ok(None) };
+    let key = key(name);
+    Ok(state.peek(&key)?.map(|(text, held)| Jail::of(&key, read(&text).unwrap_or_default(), held)))
+}
+
+/// What came of a stop.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Stopped {
+    /// Whether it ran.
+    pub ran: bool,
+    /// What became of what it had left.
+    pub cleaned: Cleaned,
+}
+
+/// How long a supervisor may take beyond the stop timeout of its jail.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Stops the jail of this name, and takes back what it has left.
+///
+/// # Errors
+/// If its supervisor can't be told, or does not end even when it is killed.
+pub fn stop(name: &str, left: &mut dyn FnMut(&str)) -> Result<Stopped, RunError> {
+    let before = |cleaned| Stopped { ran: false, cleaned };
+    let now = |cleaned| Stopped { ran: true, cleaned };
+    let Some(state) = State::find()? else { return Ok(before(Cleaned::Nothing)) };
+    let key = key(name);
+    let Some((text, true)) = state.peek(&key)? else { return clean_name(&state, name, left).map(before) };
+    let begin = read(&text).ok().and_then(|read| read.begin);
+    let mut supervisor = begin.as_ref().map(|begin| begin.supervisor);
+    let timeout = Duration::from_millis(begin.map_or(0, |begin| begin.stop_timeout));
+    tell(name, supervisor, TERM)?;
+    let mut deadline = Instant::now() + timeout.saturating_add(PATIENCE).min(Duration::from_secs(86_400));
+    let mut killed = false;
+    let mut pause = Duration::from_millis(1);
+    loop {
+        std::thread::sleep(pause);
+        pause = (pause * 2).min(Duration::from_millis(20));
+        match state.claim(&key, false)? {
+            Claim::Missing => return Ok(now(Cleaned::Nothing)),
+            Claim::Ours(sheet) => return clean_sheet(sheet, &key, left).map(now),
+            Claim::Held(text) => {
+                let holder = read(&text).ok().and_then(|read| read.begin).map(|begin| begin.supervisor);
+                match (supervisor, holder) {
+                    // It had just taken the name, and could not be told before.
+                    (None, Some(_)) => {
+                        supervisor = holder;
+                        tell(name, holder, TERM)?;
+                    }
+                    // The next one has the name already.
+                    (Some(told), Some(holder)) if told != holder => return Ok(now(Cleaned::Nothing)),
+                    _ => {}
+                }
+            }
+        }
+        if Instant::now() < deadline {
+            continue;
+        }
+        if killed {
+            let cause = io::Error::other("its supervisor does not end, not even by SIGKILL");
+            return Err(RunError::setup(format!("stop {name}"), cause));
+        }
+        left(&format!("the supervisor of {name} does not end: it is killed"));
+        killed = true;
+        deadline = Instant::now() + PATIENCE;
+        tell(name, supervisor, KILL)?;
+    }
+}
+
+/// Sends a signal to a supervisor. One that has just ended needs none.
+fn tell(name: &str, supervisor: Option<Process>, number: i32) -> Result<(), RunError> {
+    let Some(supervisor) = supervisor else { return Ok(()) };
+    signal(supervisor, number).map(drop).map_err(|cause| {
+        RunError::setup(format!("tell the supervisor of {name}, pid {}, to stop", supervisor.pid), cause)
+    })
+}
+
+/// Before a plan is made for a jail of this name: takes back what an earlier one has left, so that the plan does not count on it.
+/// Who is not root leaves nothing.
+///
+/// # Errors
+/// Where a journal can't be used; nothing was touched then.
+pub fn recover(name: &str, left: &mut dyn FnMut(&str)) -> Result<Cleaned, RunError> {
+    if rustix::process::geteuid().is_root() { clean_up(name, left) } else { Ok(Cleaned::Nothing) }
+}
+
+/// Takes back what jails of this name have left; one that runs is left alone.
+///
+/// # Errors
+/// Where a journal can't be used; nothing was touched then.
+pub fn clean_up(name: &str, left: &mut dyn FnMut(&str)) -> Result<Cleaned, RunError> {
+    match State::find()? {
+        Some(state) => clean_name(&state, name, left),
+        None => Ok(Cleaned::Nothing),
+    }
+}
+
+/// The same for every jail: its name and what came of it.
+///
+/// # Errors
+/// Where the state directory can't be read. A journal that can't be used is told, and is one that was left.
+pub fn clean_all(left: &mut dyn FnMut(&str)) -> Result<Vec<(String, Cleaned)>, RunError> {
+    let Some(state) = State::find()? else { return Ok(Vec::new()) };
+    let mut all = Vec::new();
+    for key in state.keys()? {
+        let cleaned = clean(&state, &key, left).unwrap_or_else(|error| {
+            left(&error.on_one_line());
+            Cleaned::Left
+        });
+        all.push((key, cleaned));
+    }
+    Ok(all)
+}
+
+/// All journals of a name. What is worst is what is told.
+fn clean_name(state: &State, name: &str, left: &mut dyn FnMut(&str)) -> Result<Cleaned, RunError> {
+    let mut worst = Cleaned::Nothing;
+    for key in state.keys()?.iter().filter(|found| is_of(found, name)) {
+        worst = worst.max(clean(state, key, left)?);
+    }
+    Ok(worst)
+}

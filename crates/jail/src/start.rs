@@ -1,0 +1,158 @@
+//! A jail in the background: the supervisor in a session of its own, and what the one who started it is told.
+
+use std::fs::File;
+use std::io::{self, BufRead as _, BufReader, Write as _};
+use std::os::fd::OwnedFd;
+
+use rustix::fs::{Mode, OFlags};
+use rustix::pipe::{PipeFlags, pipe_with};
+use serde::{Deserialize, Serialize};
+use thinjail_plan::path::HostPath;
+use thinjail_plan::plan::Plan;
+use thinjail_sys::both::process::{close_inherited, exit, fork};
+
+use crate::journal::line::Verb;
+use crate::life;
+use crate::run::{Observer, RunError, Timings, Told};
+use crate::system;
+
+/// What came of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Started {
+    /// The program runs.
+    Now,
+    /// It ran before, supervised by this pid.
+    Before(i32),
+}
+
+/// What the supervisor tells until the program runs, one a line.
+#[derive(Debug, Serialize, Deserialize)]
+enum Word {
+    /// Something of an earlier jail could not be taken back.
+    Left(String),
+    /// Nothing runs.
+    Failed(Told),
+    /// The program runs.
+    Started,
+}
+
+/// Builds the jail in the background, and comes back once the program runs. What the program and the supervisor say from then
+/// on goes to the end of a file, or nowhere.
+///
+/// # Errors
+/// Whatever keeps the program from running; nothing is left of the attempt, or `left` was told what.
+pub fn start(plan: &Plan, output: Option<&HostPath>, left: &mut dyn FnMut(&str)) -> Result<Started, RunError> {
+    if let Some(jail) = life::find(&plan.name)?.filter(|jail| jail.condition == life::Condition::Running) {
+        return Ok(Started::Before(jail.supervisor));
+    }
+    let output = open_output(output)?;
+    let failed = |cause: io::Error| RunError::setup("start a supervisor in the background".into(), cause);
+    let (hear, tell) = pipe_with(PipeFlags::CLOEXEC).map_err(|cause| failed(cause.into()))?;
+    match fork().map_err(failed)? {
+        Some(supervisor) => {
+            drop((tell, output));
+            let heard = listen(hear, left);
+            if heard.is_err() {
+                // It has taken everything back before it said so; now it ends.
+                let _ = rustix::process::waitpid(Some(supervisor), rustix::process::WaitOptions::empty());
+            }
+            heard
+        }
+        None => {
+            drop(hear);
+            supervise(plan, &output, tell)
+        }
+    }
+}
+
+/// Where output goes: never through a link that stands there, and never to a terminal that would become ours.
+fn open_output(path: Option<&HostPath>) -> Result<OwnedFd, RunError> {
+    let (path, flags) = match path {
+        Some(path) => (path.as_str(), OFlags::WRONLY | OFlags::APPEND | OFlags::CREATE | OFlags::NOFOLLOW),
+        None => ("/dev/null", OFlags::RDWR),
+    };
+    rustix::fs::open(path, flags | OFlags::NOCTTY | OFlags::CLOEXEC, Mode::from_raw_mode(0o640))
+        .map_err(|cause| RunError::setup(format!("open {path} for what the program says"), cause.into()))
+}
+
+/// What the supervisor says, until it says that the program runs.
+fn listen(from: OwnedFd, left: &mut dyn FnMut(&str)) -> Result<Started, RunError> {
+    let died = |cause: &str| {
+        RunError::setup("start the jail".into(), io::Error::other(cause.to_owned()))
+            .help("`thinjail clean --all` takes back what it may have left".to_owned())
+    };
+    for line in BufReader::new(File::from(from)).lines() {
+        let line = line.map_err(|error| died(&error.to_string()))?;
+        match serde_json::from_str(&line).map_err(|error| died(&error.to_string()))? {
+            Word::Left(what) => left(&what),
+            Word::Failed(told) => return Err(told.into()),
+            Word::Started => return Ok(Started::Now),
+        }
+    }
+    Err(died("its supervisor was killed while it started"))
+}
+
+/// The supervisor, to its end.
+fn supervise(plan: &Plan, output: &OwnedFd, tell: OwnedFd) -> ! {
+    let mut teller = Teller { to: Some(File::from(tell)) };
+    let ran = detach(plan, output).and_then(|()| system::run(plan, Verb::Start, &mut teller).map(drop));
+    let failed = ran.is_err();
+    if let Err(error) = ran {
+        teller.failed(error);
+    }
+    exit(i32::from(failed))
+}
+
+/// Away from the terminal, the directory and the descriptors of the caller.
+fn detach(plan: &Plan, output: &OwnedFd) -> Result<(), RunError> {
+    let failed = |cause: rustix::io::Errno| RunError::setup("leave the terminal".into(), cause.into());
+    rustix::process::setsid().map_err(failed)?;
+    rustix::process::chdir("/").map_err(failed)?;
+    close_inherited(&plan.exec.descriptors);
+    let null = open_output(None)?;
+    rustix::stdio::dup2_stdin(null).map_err(failed)?;
+    rustix::stdio::dup2_stdout(output).map_err(failed)?;
+    rustix::stdio::dup2_stderr(output).map_err(failed)
+}
+
+/// Tells the caller as long as that one listens, and the output file from then on.
+struct Teller {
+    to: Option<File>,
+}
+
+impl Teller {
+    fn word(&mut self, word: &Word) -> bool {
+        let Some(to) = &mut self.to else { return false };
+        let text = serde_json::to_string(word).unwrap_or_default();
+        // A caller that is gone can't be told.
+        to.write_all(format!("{text}\n").as_bytes()).is_ok()
+    }
+
+    fn say(what: &str) {
+        let _ = io::stderr().write_all(format!("thinjail: {what}\n").as_bytes());
+    }
+
+    fn failed(&mut self, error: RunError) {
+        match self.to {
+            Some(_) => drop(self.word(&Word::Failed(error.into()))),
+            None => Self::say(&error.on_one_line()),
+        }
+    }
+}
+
+impl Observer for Teller {
+    fn started(&mut self, _timings: &Timings) {
+        self.word(&Word::Started);
+        self.to = None;
+    }
+
+    fn background(&mut self) {
+        Self::say("the program has ended, and the processes that it left were killed");
+    }
+
+    fn left(&mut self, what: &str) {
+        if !self.word(&Word::Left(what.to_owned())) {
+            Self::say(what);
+        }
+    }
+}
