@@ -12,7 +12,11 @@ mod freebsd;
 mod linux;
 
 #[cfg(target_os = "freebsd")]
+use freebsd::now;
+#[cfg(target_os = "freebsd")]
 pub(crate) use freebsd::{born, directory, identity};
+#[cfg(target_os = "linux")]
+use linux::now;
 #[cfg(target_os = "linux")]
 pub(crate) use linux::{born, directory, identity};
 
@@ -34,11 +38,9 @@ pub(crate) struct Identity {
 pub(crate) struct Moment(pub(crate) i64, pub(crate) i64);
 
 impl Moment {
-    /// As file systems stamp their files: by the coarse clock, which is never ahead of the fine one.
+    /// As file systems stamp their files, or before that, and never ahead of it.
     pub(crate) fn now() -> Self {
-        let now = rustix::time::clock_gettime(COARSE);
-        #[allow(clippy::useless_conversion, reason = "a long is of another size elsewhere")]
-        Self(now.tv_sec, i64::from(now.tv_nsec))
+        now()
     }
 
     /// When it was last changed, its owner, mode or content: st_ctim, which nobody can set; stat(2).
@@ -52,11 +54,6 @@ impl Moment {
         Self(self.0.saturating_add(seconds), self.1)
     }
 }
-
-#[cfg(target_os = "freebsd")]
-use rustix::time::ClockId::Realtime as COARSE;
-#[cfg(target_os = "linux")]
-use rustix::time::ClockId::RealtimeCoarse as COARSE;
 
 /// Whether `file` is what stands at that name.
 pub(crate) fn stands_at<D: AsFd, F: AsFd>(directory: D, name: &str, file: F) -> io::Result<bool> {

@@ -30,8 +30,13 @@ pub(crate) fn identity<Fd: AsFd>(at: Fd, name: &str) -> io::Result<Identity> {
     Ok(Identity { dev: stat.st_dev, ino: stat.st_ino, mount: None })
 }
 
-/// When it was made.
+/// When it was made; UFS1 does not remember that, and says that it was before 1970.
 pub(crate) fn born<Fd: AsFd>(file: Fd) -> io::Result<Option<Moment>> {
     let stat = fs::fstat(file)?;
-    Ok(Some(Moment(stat.st_birthtime, stat.st_birthtime_nsec)))
+    Ok((stat.st_birthtime > 0).then_some(Moment(stat.st_birthtime, stat.st_birthtime_nsec)))
+}
+
+/// In whole seconds: vfs.timestamp_precision may have it that files are stamped with no more.
+pub(super) fn now() -> Moment {
+    Moment(rustix::time::clock_gettime(rustix::time::ClockId::Realtime).tv_sec, 0)
 }

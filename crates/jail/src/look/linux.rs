@@ -30,3 +30,10 @@ pub(crate) fn born<Fd: AsFd>(file: Fd) -> io::Result<Option<Moment>> {
     let remembers = stat.stx_mask & StatxFlags::BTIME.bits() != 0;
     Ok(remembers.then(|| Moment(stat.stx_btime.tv_sec, i64::from(stat.stx_btime.tv_nsec))))
 }
+
+/// By the coarse clock, as file systems do.
+pub(super) fn now() -> Moment {
+    let now = rustix::time::clock_gettime(rustix::time::ClockId::RealtimeCoarse);
+    #[allow(clippy::useless_conversion, reason = "a long is of another size elsewhere")]
+    Moment(now.tv_sec, i64::from(now.tv_nsec))
+}

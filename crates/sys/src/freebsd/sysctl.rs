@@ -50,17 +50,21 @@ const UINT: u32 = 6;
 /// jail(3), sysctl(3).
 pub fn jail_param(name: &str) -> io::Result<Option<ParamType>> {
     let full = format!("security.jail.param.{name}");
-    let mut answer = oid_format(&full)?;
-    // `ip4` is a node; the parameter of that name is its child without a name.
+    let Some(oid) = oid(&full)? else { return Ok(None) };
+    let mut answer = oid_format(&oid)?;
     if answer.as_ref().is_some_and(|(kind, _)| kind & TYPE == NODE) {
-        answer = oid_format(&format!("{full}."))?;
+        answer = match unnamed(&oid, &full)? {
+            Some(child) => oid_format(&child)?,
+            None => None,
+        };
     }
     let Some((kind, format)) = answer else { return Ok(None) };
-    Ok(Some(match (kind & TYPE, format.as_str()) {
+    // `,a` is an array of them.
+    Ok(Some(match (kind & TYPE, format.trim_end_matches(",a")) {
         (_, "B") => ParamType::Bool,
         (_, "E,jailsys") => ParamType::JailSys,
         (INT | UINT, _) => ParamType::Int,
-        (STRING, _) => ParamType::Text(length(&full)?),
+        (STRING, _) => ParamType::Text(length(&oid)?),
         (OPAQUE, "S,in_addr") => ParamType::Ip4,
         (OPAQUE, "S,in6_addr") => ParamType::Ip6,
         _ => ParamType::Other,
@@ -68,15 +72,32 @@ pub fn jail_param(name: &str) -> io::Result<Option<ParamType>> {
 }
 
 /// The value of a string parameter's sysctl is the room that the kernel has for it.
-fn length(name: &str) -> io::Result<usize> {
-    let Some(oid) = oid(name)? else { return Ok(0) };
+fn length(oid: &[i32]) -> io::Result<usize> {
     let mut buffer = [0u8; 64];
-    let Some(count) = sysctl(&oid, &[], &mut buffer)? else { return Ok(0) };
+    let Some(count) = sysctl(oid, &[], &mut buffer)? else { return Ok(0) };
     Ok(until_nul(&buffer[..count]).parse().unwrap_or(0))
 }
 
-fn oid_format(name: &str) -> io::Result<Option<(u32, String)>> {
-    let Some(oid) = oid(name)? else { return Ok(None) };
+/// `ip4` is a node; the parameter of that name is a child of it without a name, whose last number is one less or more than the
+/// node's own.
+fn unnamed(node: &[i32], name: &str) -> io::Result<Option<Vec<i32>>> {
+    let Some(last) = node.last() else { return Ok(None) };
+    for number in [last - 1, last + 1] {
+        let mut child = node.to_vec();
+        child.push(number);
+        let mut query = vec![0, 1];
+        query.extend(&child);
+        let mut buffer = [0u8; 1024];
+        let Some(count) = sysctl(&query, &[], &mut buffer)? else { continue };
+        if until_nul(&buffer[..count]) == format!("{name}.") {
+            return Ok(Some(child));
+        }
+    }
+    Ok(None)
+}
+
+/// sysctl {0, 4}: the type of a value, and how it is written.
+fn oid_format(oid: &[i32]) -> io::Result<Option<(u32, String)>> {
     let mut query = vec![0, 4];
     query.extend(oid);
     let mut buffer = [0u8; 1024];

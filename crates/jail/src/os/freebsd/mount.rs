@@ -4,13 +4,13 @@ use std::ffi::{CStr, CString};
 use std::io;
 use std::os::fd::OwnedFd;
 
-use rustix::fs::{self, FileType, Mode};
+use rustix::fs::{self, FileType, Gid, Mode, Uid};
 use rustix::io::Errno;
 use thinjail_plan::path::HostPath;
 use thinjail_plan::step::Access;
 use thinjail_sys::freebsd::mount::{Flags, Fsid, fstatfs, getfsstat, nmount, unmount};
 
-use super::{StepError, failed, place};
+use super::{StepError, failed, mode_of, place};
 use crate::journal::undo::Undo;
 
 /// A place to mount something on.
@@ -125,38 +125,8 @@ pub(super) fn nullfs(source: &HostPath, opened: &OwnedFd, point: &Point, access:
     Err(failed(what(), cause))
 }
 
-/// Options of tmpfs(5).
-struct Memory {
-    size: CString,
-    mode: CString,
-    uid: CString,
-    gid: CString,
-}
-
-impl Memory {
-    fn new(size: u64, mode: u32, uid: u32, gid: u32) -> io::Result<Self> {
-        let number = |number: u64| text(&number.to_string());
-        Ok(Self {
-            size: number(size)?,
-            mode: text(&format!("{mode:o}"))?,
-            uid: number(uid.into())?,
-            gid: number(gid.into())?,
-        })
-    }
-
-    fn options(&self) -> [(&CStr, &CStr); 6] {
-        [
-            (c"fstype", c"tmpfs"),
-            (c"from", c"tmpfs"),
-            (c"size", &self.size),
-            (c"mode", &self.mode),
-            (c"uid", &self.uid),
-            (c"gid", &self.gid),
-        ]
-    }
-}
-
-/// A file system in memory. Until it is sealed it can be written to.
+/// A file system in memory. Until it is sealed it can be written to. Owner and mode are given to it once it is there: with options
+/// for them it could not be made read-only later, since those are none of an update.
 pub(super) fn tmpfs(
     point: &Point,
     size: u64,
@@ -165,9 +135,22 @@ pub(super) fn tmpfs(
     gid: u32,
     access: Access,
 ) -> Result<Fsid, StepError> {
-    let memory =
-        Memory::new(size, mode, uid, gid).map_err(|cause| failed(format!("mount tmpfs on {}", point.at), cause))?;
-    on(point, "tmpfs", &memory.options(), flags(Access { write: true, ..access }))
+    let what = || format!("mount tmpfs on {}", point.at);
+    let size = text(&size.to_string()).map_err(|cause| failed(what(), cause))?;
+    let options = [(c"fstype", c"tmpfs"), (c"from", c"tmpfs"), (c"size", size.as_c_str())];
+    let fsid = on(point, "tmpfs", &options, flags(Access { write: true, ..access }))?;
+    let hand_over = || -> Result<(), Errno> {
+        let root = fs::openat(&point.parent, point.name.as_str(), place::DIRECTORY, Mode::empty())?;
+        fs::fchown(&root, Some(Uid::from_raw(uid)), Some(Gid::from_raw(gid)))?;
+        fs::fchmod(&root, mode_of(mode))
+    };
+    match hand_over() {
+        Ok(()) => Ok(fsid),
+        Err(cause) => {
+            unmount(fsid, true).map_err(|cause| failed(format!("unmount {}", point.at), cause))?;
+            Err(failed(what(), cause))
+        }
+    }
 }
 
 /// The root itself, on a directory that is made for it and taken away with it by whoever calls.
