@@ -23,6 +23,9 @@ const DIRECTORIES_MAX: usize = 64;
 /// Where a link out of a directory leads to data, to devices or to what changes, and not to modules.
 const DATA: [&str; 8] = ["/dev", "/proc", "/run", "/sys", "/tmp", "/var/log", "/var/run", "/var/tmp"];
 
+/// Time zones of the system.
+const ZONES: &str = "/usr/share/zoneinfo";
+
 /// A text file of a runtime that is larger says nothing.
 const TEXT_MAX: u64 = 64 << 10;
 
@@ -104,6 +107,9 @@ pub struct Part {
     /// It is left out where a link on the way may not be followed.
     #[serde(default)]
     pub optional: bool,
+    /// It holds no modules, and so no object that could need a library.
+    #[serde(default)]
+    pub data: bool,
 }
 
 /// Why a runtime can't be asked.
@@ -201,6 +207,11 @@ impl Finder<'_> {
             }
         }
         look.follow(language);
+        // Others bring the zones along. Python's zoneinfo looks for them there, and so does the PHP of distributions.
+        if matches!(language, Language::Python | Language::Php) && look.directory(Path::new(ZONES), "time zones", None)
+        {
+            look.parts.iter_mut().filter(|part| part.path == Path::new(ZONES)).for_each(|part| part.data = true);
+        }
         Ok(look.parts)
     }
 }
@@ -244,7 +255,7 @@ impl Look<'_, '_> {
         // Below one that is brought already, without a link: it is seen there.
         let within = self.seen.iter().any(|dir| found.real.starts_with(dir)) && found.links.is_empty();
         if !within && self.seen.insert(found.real) {
-            self.parts.push(Part { path: path.into(), why, said_by, optional: false });
+            self.parts.push(Part { path: path.into(), why, said_by, optional: false, data: false });
         }
     }
 
@@ -289,7 +300,7 @@ impl Look<'_, '_> {
         }
         let why = format!("the link {} leads there", path.display());
         self.seen.insert(found.real);
-        self.parts.push(Part { path: path.into(), why, said_by: None, optional: true });
+        self.parts.push(Part { path: path.into(), why, said_by: None, optional: true, data: false });
     }
 
     /// A text file, its lines.

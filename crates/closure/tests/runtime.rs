@@ -55,6 +55,16 @@ fn a_virtual_environment_brings_the_library_it_was_made_with_and_what_links_lead
 }
 
 #[test]
+fn time_zones_come_where_the_language_leaves_them_to_the_system() {
+    let mut tree = python();
+    tree.directory("/usr/share/zoneinfo");
+    let zones = venv(&tree).unwrap().pop().unwrap();
+    assert_eq!((zones.path.as_path(), zones.data), (Path::new("/usr/share/zoneinfo"), true));
+    tree.file("/usr/bin/node", b"");
+    assert_eq!(ask(&tree, Language::Node, None, "/usr/bin/node").unwrap(), []);
+}
+
+#[test]
 fn packages_of_the_system_come_where_pyvenv_cfg_includes_them() {
     let mut tree = python();
     tree.file(

@@ -136,7 +136,7 @@ impl RuntimeFact {
             Self::Parts { program, parts } if program == written => parts.as_slice(),
             Self::Parts { .. } | Self::Refused { .. } => &[],
         };
-        parts.iter().map(|part| part.path.as_path())
+        parts.iter().filter(|part| !part.data).map(|part| part.path.as_path())
     }
 }
 

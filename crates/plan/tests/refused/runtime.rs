@@ -19,7 +19,7 @@ fn world(parts: Vec<Part>) -> World {
 }
 
 fn part(path: &str, said_by: Option<Link>, optional: bool) -> Part {
-    Part { path: path.into(), why: "a part".into(), said_by, optional }
+    Part { path: path.into(), why: "a part".into(), said_by, optional, data: false }
 }
 
 #[test]
