@@ -4,25 +4,43 @@ use crate::temp::TempDir;
 
 /// profiles/dnsmasq.toml.
 pub const DNSMASQ: &str = include_str!("../../profiles/dnsmasq.toml");
+/// profiles/haproxy.toml.
+pub const HAPROXY: &str = include_str!("../../profiles/haproxy.toml");
+/// profiles/java.toml.
+pub const JAVA: &str = include_str!("../../profiles/java.toml");
 /// profiles/memcached.toml.
 pub const MEMCACHED: &str = include_str!("../../profiles/memcached.toml");
 /// profiles/nginx.toml.
 pub const NGINX: &str = include_str!("../../profiles/nginx.toml");
+/// profiles/node.toml.
+pub const NODE: &str = include_str!("../../profiles/node.toml");
+/// profiles/php-fpm.toml.
+pub const PHP_FPM: &str = include_str!("../../profiles/php-fpm.toml");
 /// profiles/postgresql.toml.
 pub const POSTGRESQL: &str = include_str!("../../profiles/postgresql.toml");
 /// profiles/redis.toml.
 pub const REDIS: &str = include_str!("../../profiles/redis.toml");
+/// profiles/sftp.toml.
+pub const SFTP: &str = include_str!("../../profiles/sftp.toml");
 /// profiles/unbound.toml.
 pub const UNBOUND: &str = include_str!("../../profiles/unbound.toml");
+/// profiles/wsgi.toml.
+pub const WSGI: &str = include_str!("../../profiles/wsgi.toml");
 
 /// Each by its name.
-pub const ALL: [(&str, &str); 6] = [
+pub const ALL: [(&str, &str); 12] = [
     ("dnsmasq", DNSMASQ),
+    ("haproxy", HAPROXY),
+    ("java", JAVA),
     ("memcached", MEMCACHED),
     ("nginx", NGINX),
+    ("node", NODE),
+    ("php-fpm", PHP_FPM),
     ("postgresql", POSTGRESQL),
     ("redis", REDIS),
+    ("sftp", SFTP),
     ("unbound", UNBOUND),
+    ("wsgi", WSGI),
 ];
 
 /// All of them in a temporary directory, as a package would install them.
@@ -85,7 +103,7 @@ mod tests {
             let mounts = spec.mount.iter().map(|mount| &mount.source);
             let sources = spec.read.iter().chain(&spec.write).chain(mounts);
             for path in sources {
-                assert!(["/usr/local/", "/var/"].iter().any(|dir| path.starts_with(dir)), "{name}: {path}");
+                assert!(["/usr/local/", "/var/", "/etc/ssh"].iter().any(|dir| path.starts_with(dir)), "{name}: {path}");
             }
         }
     }

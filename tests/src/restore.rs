@@ -37,6 +37,30 @@ impl Drop for Restored {
     }
 }
 
+/// A file or directory that a daemon makes; if it was not there, it is gone when the test lets go of this.
+#[derive(Debug)]
+pub struct Absent {
+    path: PathBuf,
+    was_there: bool,
+}
+
+impl Absent {
+    /// Looks whether it is there.
+    #[must_use]
+    pub fn new(path: &str) -> Self {
+        let path = PathBuf::from(path);
+        Self { was_there: path.exists(), path }
+    }
+}
+
+impl Drop for Absent {
+    fn drop(&mut self) {
+        if !self.was_there {
+            let _ = if self.path.is_dir() { fs::remove_dir_all(&self.path) } else { fs::remove_file(&self.path) };
+        }
+    }
+}
+
 /// The trust anchor of unbound, as Debian's service puts it there before a start; as it was again afterwards.
 pub fn unbound_anchor() -> Result<Restored, Lack> {
     let (anchor, shipped) = ("/var/lib/unbound/root.key", skip::path("/usr/share/dns/root.key")?);

@@ -3,10 +3,13 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod dns;
+mod java;
 mod memcached;
 mod nginx;
 mod postgresql;
 mod redis;
+mod sftp;
+mod web;
 
 use std::fs;
 

@@ -22,7 +22,7 @@ struct Shape {
     name: &'static str,
     program: &'static str,
     port: u16,
-    /// The directories of the host that the profile names.
+    /// The directories of the host that the profile names, by their places inside, and those that its runtime names.
     directories: &'static [&'static str],
     /// The files that it names.
     files: &'static [&'static str],
@@ -34,7 +34,7 @@ struct Shape {
     closure: usize,
 }
 
-const SHAPES: [Shape; 6] = [
+const SHAPES: [Shape; 9] = [
     Shape {
         name: "dnsmasq",
         program: "dnsmasq",
@@ -43,6 +43,15 @@ const SHAPES: [Shape; 6] = [
         files: &["/etc/dnsmasq.conf"],
         makes: &[],
         closure: 23,
+    },
+    Shape {
+        name: "haproxy",
+        program: "haproxy",
+        port: 0,
+        directories: &["/etc/haproxy", "/run/haproxy", "/var/lib/haproxy"],
+        files: &[],
+        makes: &[],
+        closure: 20,
     },
     Shape {
         name: "memcached",
@@ -70,6 +79,24 @@ const SHAPES: [Shape; 6] = [
         closure: 9,
     },
     Shape {
+        name: "php-fpm",
+        program: "php-fpm8.2",
+        port: 0,
+        directories: &[
+            "/etc/php/8.2/fpm",
+            "/run/php",
+            "/usr/lib/php",
+            "/usr/share/php/8.2",
+            "/usr/share/zoneinfo",
+            "/var/lib/php/sessions",
+            "/var/log",
+            "/var/www/html",
+        ],
+        files: &[],
+        makes: &[],
+        closure: 48,
+    },
+    Shape {
         name: "postgresql",
         program: "/usr/lib/postgresql/15/bin/postgres",
         port: 5432,
@@ -94,6 +121,15 @@ const SHAPES: [Shape; 6] = [
         files: &[],
         makes: &["/run/redis-server.pid"],
         closure: 18,
+    },
+    Shape {
+        name: "sftp",
+        program: "sshd",
+        port: 22,
+        directories: &["/etc/ssh", "/run/sshd", "/srv/sftp"],
+        files: &[],
+        makes: &[],
+        closure: 28,
     },
     Shape {
         name: "unbound",
@@ -191,7 +227,7 @@ fn no_directory_is_inside_that_the_profile_did_not_name() {
         need!(skip::program(shape.program));
         let plan = shape.plan();
         let directories = plan.inside.iter().filter_map(|planned| match &planned.step {
-            Step::Bind { source, .. } if source.kind == Kind::Directory => Some(source.path.as_str()),
+            Step::Bind { source, at, .. } if source.kind == Kind::Directory => Some(at.as_str()),
             _ => None,
         });
         let (named, inside): (BTreeSet<_>, BTreeSet<_>) =
