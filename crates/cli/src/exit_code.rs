@@ -1,7 +1,5 @@
 //! The exit codes, all of them.
 
-use std::process::ExitCode;
-
 /// What this process says to the one that started it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Exit {
@@ -52,11 +50,5 @@ impl Exit {
             // Signals end at 64 on Linux and 128 on FreeBSD; what does not fit is still no success.
             Self::Signal(number) => u8::try_from(128_i32.saturating_add(number)).unwrap_or(u8::MAX),
         }
-    }
-}
-
-impl From<Exit> for ExitCode {
-    fn from(exit: Exit) -> Self {
-        exit.number().into()
     }
 }

@@ -1,5 +1,7 @@
 //! Words in, words out: the `thinjail` binary. It parses, asks the other rooms, and prints.
 
+#![cfg_attr(not(test), no_main)]
+
 mod args;
 mod bug;
 mod clock;
@@ -9,16 +11,18 @@ mod profile;
 mod report;
 
 use std::ffi::OsString;
-use std::process::ExitCode;
 
 use args::{Args, Stop};
 use clock::Clock;
 use exit_code::Exit;
 
-fn main() -> ExitCode {
+#[cfg(not(test))]
+thinjail_sys::start!(thinjail);
+
+#[cfg_attr(test, allow(dead_code, reason = "the test harness brings its own main"))]
+fn thinjail(argv: Vec<OsString>) -> i32 {
     let clock = Clock::start();
     bug::report_panics();
-    let argv: Vec<OsString> = std::env::args_os().collect();
     // A command line that can't be parsed may still be one of `run`, whose exit codes are the program's.
     let running = argv.get(1).is_some_and(|verb| verb == "run");
     let done = match Args::parse(&argv) {
@@ -34,5 +38,5 @@ fn main() -> ExitCode {
         report::failure(&failure);
         if running { failure.exit_of_run() } else { failure.exit() }
     });
-    exit.into()
+    exit.number().into()
 }

@@ -3,3 +3,4 @@
 pub mod exec;
 pub mod process;
 pub mod signal;
+pub mod start;
