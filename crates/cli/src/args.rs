@@ -102,16 +102,12 @@ pub(crate) struct List {
 
 /// `clean`.
 #[derive(Debug, clap::Args)]
-#[command(override_usage = "\
-thinjail clean NAME
-       thinjail clean --all")]
 pub(crate) struct Clean {
-    /// Name of the jail
-    #[arg(required_unless_present = "all", conflicts_with = "all")]
+    /// Name of the jail; without one, every jail that does not run
     pub(crate) name: Option<String>,
-    /// Every jail that does not run
-    #[arg(long)]
-    pub(crate) all: bool,
+    /// Every jail, as without a name
+    #[arg(long, conflicts_with = "name")]
+    all: bool,
 }
 
 /// What every verb is about. The words come last, and what follows the first of them is left alone.

@@ -79,7 +79,7 @@ fn open_output(path: Option<&HostPath>) -> Result<OwnedFd, RunError> {
 fn listen(from: OwnedFd, left: &mut dyn FnMut(&str)) -> Result<Started, RunError> {
     let died = |cause: &str| {
         RunError::setup("start the jail".into(), io::Error::other(cause.to_owned()))
-            .help("`thinjail clean --all` takes back what it may have left".to_owned())
+            .help("`thinjail clean` takes back what it may have left".to_owned())
     };
     for line in BufReader::new(File::from(from)).lines() {
         let line = line.map_err(|error| died(&error.to_string()))?;

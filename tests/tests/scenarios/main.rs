@@ -7,7 +7,6 @@ mod article;
 mod data;
 mod ends;
 mod killed;
-#[cfg(target_os = "freebsd")]
 mod named;
 
 /// The shell, whose closure is all that a jail of it holds.

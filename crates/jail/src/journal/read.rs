@@ -43,6 +43,11 @@ pub(crate) fn read(text: &[u8]) -> Result<Read, Damage> {
         let Some(line) = line.strip_suffix(b"\n") else { break };
         read.whole += line.len() + 1;
         let line: Line = serde_json::from_slice(line).map_err(|_| damage(line, at + 1))?;
+        if let Line::Begin(begin) = &line
+            && begin.version != VERSION
+        {
+            return Err(Damage::Version(begin.version.into()));
+        }
         take(&mut read, line).ok_or(Damage::Line(at + 1))?;
     }
     Ok(read)
@@ -63,7 +68,6 @@ fn take(read: &mut Read, line: Line) -> Option<()> {
         return None;
     }
     match line {
-        Line::Begin(begin) if begin.version != VERSION => return None,
         Line::Begin(begin) => (read.begin, read.running) = (Some(begin), None),
         Line::Will { n, time, undo } if n == read.entries.len() => {
             read.entries.push(Entry { time, undo, open: true });
