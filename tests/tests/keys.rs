@@ -76,4 +76,9 @@ fn a_table_of_one_system_holds_there_only() {
     let lines = "user = \"nobody\"\ncommand = \"/bin/sh -c 'echo $WHERE $ALL'\"\nenv = { WHERE = \"anywhere\", ALL = \"all\" }\n\
                  [linux]\nenv = { WHERE = \"linux\" }\n[freebsd]\nenv = { WHERE = \"freebsd\" }\ncommand = \"/nowhere\"\n";
     assert_eq!(said(&dir, lines), "linux all\n");
+    // And what is laid upon another profile has its program.
+    let profiles = dir.profile("one", lines);
+    dir.file("profiles/two.toml", "use = \"one\"\nenv = { ALL = \"mine\" }\n");
+    let finished = thinjail(["run", "two"]).profiles(&profiles).run();
+    assert_eq!(finished.expect_code(0).stdout, "linux mine\n");
 }

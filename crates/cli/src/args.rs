@@ -158,6 +158,9 @@ pub(crate) struct Plan {
     /// Prints it as JSON
     #[arg(long)]
     pub(crate) json: bool,
+    /// Prints file and line of every value of the profile, in place of the plan
+    #[arg(long)]
+    pub(crate) origin: bool,
     #[command(flatten)]
     pub(crate) host: HostFlags,
     #[command(flatten)]

@@ -15,13 +15,14 @@ use thinjail_jail::inspect::{Host, inspect, this_kind, verify};
 use thinjail_plan::facts::{Facts, SystemKind};
 use thinjail_plan::plan::Plan;
 use thinjail_plan::resolve::Problem;
-use thinjail_plan::spec::{Spec, Words};
+use thinjail_plan::spec::toml::Value;
+use thinjail_plan::spec::{Spec, Words, layers, toml};
 use thinjail_plan::wants::wants;
 
 use crate::args::{Args, HostFlags, ProfileFlags, Subject, Verb, Wanted, program};
 use crate::clock::Clock;
 use crate::exit_code::Exit;
-use crate::profile::{self, Profile};
+use crate::profile::{self, Layer, Profile};
 use crate::report::Failure;
 
 /// Does what was asked for.
@@ -92,22 +93,52 @@ fn facts_from(path: &Path) -> Result<Facts, Failure> {
         .map_err(|error| failed(error.to_string()).help("`thinjail facts NAME` writes such a file"))
 }
 
-/// The jail's name and all that is wanted on one system: the profile or the program, and the flags over it.
+/// What a command line is about.
+struct Asked {
+    /// The jail's name.
+    name: String,
+    /// All that is wanted on one system: the profile or the program, and the flags over it.
+    spec: Spec,
+    /// Everything of the profile that does not fit.
+    faults: Vec<Failure>,
+    /// Keys of which less is known than is written.
+    doubtful: Vec<String>,
+    /// Every value that holds, and where it is written.
+    origins: Vec<Value>,
+}
+
+/// The jail's name and all that is wanted on one system.
 fn wanted(subject: &Subject, flags: ProfileFlags, over: Wanted, kind: SystemKind) -> Result<(String, Spec), Failure> {
+    let asked = asked(subject, flags, over, kind, false)?;
+    let more = asked.faults.len().saturating_sub(1);
+    match asked.faults.into_iter().next() {
+        None => Ok((asked.name, asked.spec)),
+        Some(first) => Err(Failure { more: (more > 0).then(|| (more, subject.check())), ..first }),
+    }
+}
+
+/// The same with all faults, and with what only some verbs need.
+fn asked(
+    subject: &Subject,
+    flags: ProfileFlags,
+    over: Wanted,
+    kind: SystemKind,
+    origins: bool,
+) -> Result<Asked, Failure> {
     let here = std::env::current_dir().ok();
     let here = here.as_deref();
-    let (name, spec) = match subject {
-        Subject::Program(words) => of_program(words, here),
-        Subject::Named(name) => {
-            of_profile(profile::by_name(name, &profile::directories(&flags.directories, this_kind())?)?)?
+    let directories = || profile::directories(&flags.directories, this_kind());
+    let profile = match subject {
+        Subject::Program(words) => {
+            let (name, mut spec) = of_program(words, here);
+            spec.overlay(over.spec(here));
+            return Ok(Asked { name, spec, faults: Vec::new(), doubtful: Vec::new(), origins: Vec::new() });
         }
-        Subject::File(path) => of_profile(profile::by_path(path)?)?,
+        Subject::Named(name) => profile::by_name(name, &directories()?)?,
+        Subject::File(path) => profile::by_path(path, directories)?,
         Subject::Jail => return Err(Failure::usage("no profile is named")),
     };
-    // Flags are typed for the system at hand, so they also go over its table.
-    let mut spec = spec.for_system(kind);
-    spec.overlay(over.spec(here));
-    Ok((name, spec))
+    Ok(of_profile(profile, over.spec(here), kind, origins))
 }
 
 fn of_program(words: &[String], here: Option<&Path>) -> (String, Spec) {
@@ -122,9 +153,32 @@ fn of_program(words: &[String], here: Option<&Path>) -> (String, Spec) {
     (name, Spec { command: Words::List(command), user, ..Spec::default() })
 }
 
-fn of_profile(profile: Profile) -> Result<(String, Spec), Failure> {
-    let file = profile.path.display().to_string();
-    let spec = thinjail_plan::spec::toml::parse(&profile.text, &file)
-        .map_err(|error| Failure { help: error.help.clone(), ..Failure::new(error.to_string()) })?;
-    Ok((profile.name, spec))
+/// Flags are typed for the system at hand, so they also go over its table.
+fn of_profile(profile: Profile, flags: Spec, kind: SystemKind, origins: bool) -> Asked {
+    let Profile { name, instance, layers } = profile;
+    let fill =
+        |text: &str| instance.as_deref().map_or_else(|| text.to_owned(), |instance| layers::filled(text, instance));
+    let values = |layer: &Layer| {
+        let values = toml::values(&layer.text, &layer.file).into_iter();
+        values.map(|value| Value { value: fill(&value.value), ..value }).collect()
+    };
+    let origins = match origins {
+        true => layers::origins(layers.iter().map(values).chain([Value::of_flags(&flags)]), kind),
+        false => Vec::new(),
+    };
+    let mut asked = Asked { name, spec: Spec::default(), faults: Vec::new(), doubtful: Vec::new(), origins };
+    let mut specs = Vec::with_capacity(layers.len());
+    for layer in layers {
+        let faults = layer.parsed.faults.into_iter();
+        asked
+            .faults
+            .extend(faults.map(|fault| Failure { help: fault.help.clone(), ..Failure::new(fault.to_string()) }));
+        asked.doubtful.extend(layer.parsed.doubtful);
+        specs.push(match &instance {
+            Some(instance) => layers::instance(&layer.parsed.spec, instance),
+            None => layer.parsed.spec,
+        });
+    }
+    asked.spec = layers::stack(specs.into_iter().chain([flags]), kind);
+    asked
 }

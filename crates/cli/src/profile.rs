@@ -1,13 +1,16 @@
 //! Finds a profile by its name or by its path, and reads it.
 
+mod search;
 mod trust;
 
 use std::path::{Path, PathBuf};
 
 use thinjail_plan::facts::SystemKind;
+use thinjail_plan::spec::toml::{Parsed, parse_all};
 
 use crate::report::Failure;
-use trust::{Opened, Trust};
+use search::{Search, missing};
+use trust::Trust;
 
 /// Directories to search in place of the system's, separated by `:`.
 const PATH_VARIABLE: &str = "THINJAIL_PROFILE_PATH";
@@ -15,15 +18,26 @@ const PATH_VARIABLE: &str = "THINJAIL_PROFILE_PATH";
 /// Bytes in a profile.
 const SIZE_MAX: u64 = thinjail_plan::spec::toml::MAX_BYTES as u64;
 
-/// A profile's text and where it came from.
+/// A profile and all that it is laid upon or is laid upon it.
 #[derive(Debug)]
 pub(crate) struct Profile {
     /// The jail's name.
     pub(crate) name: String,
+    /// What stands for `%i` in it.
+    pub(crate) instance: Option<String>,
+    /// What it uses, itself, its drop-ins.
+    pub(crate) layers: Vec<Layer>,
+}
+
+/// One file of a profile.
+#[derive(Debug)]
+pub(crate) struct Layer {
     /// The file.
-    pub(crate) path: PathBuf,
+    pub(crate) file: String,
     /// What is in it.
     pub(crate) text: String,
+    /// What that says, and all that does not fit.
+    pub(crate) parsed: Parsed,
 }
 
 /// The directories to search, the first that has a profile wins: those given by flag, else by the environment, else the
@@ -55,66 +69,73 @@ fn absolute(path: &Path) -> Result<PathBuf, Failure> {
     std::path::absolute(path).map_err(|error| Failure::new(format!("find {}", path.display())).cause(error))
 }
 
-/// Reads the profile called `name` from the first of the directories that has it.
+/// The profile called `name`: the first of the directories that has it, what it uses, and its drop-ins from all of them.
 pub(crate) fn by_name(name: &str, directories: &[PathBuf]) -> Result<Profile, Failure> {
-    check_name(name)?;
-    let trust = Trust::of_caller();
-    for directory in directories {
-        let path = directory.join(format!("{name}.toml"));
-        if let Some(opened) = trust.open(&path)? {
-            return read(name.to_owned(), path, opened);
-        }
+    let instance = check_name(name)?;
+    let mut layers = Vec::new();
+    let mut search = Search { directories, used: Vec::new() };
+    if !search.find(name, 0, &mut layers)? {
+        return Err(missing(name, directories));
     }
-    let places: Vec<_> = directories.iter().map(|dir| dir.display().to_string()).collect();
-    Err(Failure::new(format!("there is no profile {name:?} in {}", places.join(" or "))).help(
-        match directories.first() {
-            _ if name.ends_with(".toml") => format!("a profile in a file is named by `--profile {name}`"),
-            Some(first) => {
-                let file = first.join(format!("{name}.toml"));
-                format!("write {}; to run a program, write `thinjail run -- {name}`, or its path", file.display())
-            }
-            None => format!("to run a program, write `thinjail run -- {name}`, or its path"),
-        },
-    ))
+    Ok(Profile { name: name.to_owned(), instance, layers })
 }
 
-/// Reads the profile in a file; the jail's name is that of the file, without `.toml`.
-pub(crate) fn by_path(path: &Path) -> Result<Profile, Failure> {
+/// Reads the profile in a file; the jail's name is that of the file, without `.toml`. It has no drop-ins.
+pub(crate) fn by_path(
+    path: &Path,
+    directories: impl FnOnce() -> Result<Vec<PathBuf>, Failure>,
+) -> Result<Profile, Failure> {
     let path = absolute(path)?;
     let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
     let name = name.strip_suffix(".toml").unwrap_or(name).to_owned();
-    check_name(&name)?;
-    match Trust::of_caller().open(&path)? {
-        Some(opened) => read(name, path, opened),
-        None => Err(Failure::new(at("open", &path)).cause("there is no such file")),
-    }
+    let instance = check_name(&name)?;
+    let Some(layer) = read(&path)? else {
+        return Err(Failure::new(at("open", &path)).cause("there is no such file"));
+    };
+    // Who uses nothing needs none.
+    let directories = if layer.parsed.spec.r#use.is_some() { directories()? } else { Vec::new() };
+    let mut layers = Vec::new();
+    Search { directories: &directories, used: Vec::new() }.stack(layer, &name, 0, &mut layers)?;
+    Ok(Profile { name, instance, layers })
 }
 
 /// A name is a file name, a jail's name and part of a command line: what could mean something else in one of them is out.
-pub(crate) fn check_name(name: &str) -> Result<(), Failure> {
+///
+/// What is behind an `@` is the name of an instance.
+pub(crate) fn check_name(name: &str) -> Result<Option<String>, Failure> {
     let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '-');
-    if !name.is_empty() && name.len() <= 64 && !name.starts_with(['-', '.']) && name.chars().all(fits) {
-        return Ok(());
+    let plain = |part: &str| !part.is_empty() && !part.starts_with(['-', '.']) && part.chars().all(fits);
+    match name.split_once('@') {
+        _ if name.len() > 64 => {}
+        None if plain(name) => return Ok(None),
+        Some((name, instance)) if plain(name) && plain(instance) => return Ok(Some(instance.to_owned())),
+        _ => {}
     }
     Err(Failure::usage(format!("{name:?} can't be the name of a profile")).help(
         "a name has letters, digits, `_`, `.` and `-`, 64 at most, and starts with neither `-` nor `.`; \
-         a program is named by its path, or after `--`",
+         an instance is NAME@INSTANCE; a program is named by its path, or after `--`",
     ))
 }
 
-fn read(name: String, path: PathBuf, opened: Opened) -> Result<Profile, Failure> {
-    let refused = |why: String, help: &str| Failure::new(at("read", &path)).cause(why).help(help);
+/// The layer in a file, if there is one.
+fn read(path: &Path) -> Result<Option<Layer>, Failure> {
+    let Some(opened) = Trust::of_caller().open(path)? else { return Ok(None) };
+    let refused = |why: String, help: &str| Failure::new(at("read", path)).cause(why).help(help);
     let too_big = || refused("it has more than 256 KiB".into(), "a profile is a short text: check that this is one");
     if opened.size() > SIZE_MAX {
         return Err(too_big());
     }
     // It may grow while it is read.
-    let bytes = opened.read(SIZE_MAX + 1).map_err(|error| Failure::new(at("read", &path)).cause(error))?;
+    let bytes = opened.read(SIZE_MAX + 1).map_err(|error| Failure::new(at("read", path)).cause(error))?;
     if bytes.len() as u64 > SIZE_MAX {
         return Err(too_big());
     }
     match String::from_utf8(bytes) {
-        Ok(text) => Ok(Profile { name, path, text }),
+        Ok(text) => {
+            let file = path.display().to_string();
+            let parsed = parse_all(&text, &file);
+            Ok(Some(Layer { file, text, parsed }))
+        }
         Err(error) => {
             let at = error.utf8_error().valid_up_to();
             let line = error.as_bytes().get(..at).unwrap_or_default().iter().filter(|&&byte| byte == b'\n').count() + 1;
@@ -134,10 +155,12 @@ mod tests {
 
     #[test]
     fn names_that_mean_something_else_somewhere_are_refused() {
-        for name in ["nginx", "php8.2-fpm", "a_b", "9p"] {
+        for name in ["nginx", "php8.2-fpm", "a_b", "9p", "redis@6380"] {
             assert!(check_name(name).is_ok(), "{name}");
         }
-        for name in ["", "-x", ".x", "..", "a/b", "a b", "a\0", "ä", "a@b", "a%b", &"x".repeat(65)] {
+        for name in
+            ["", "-x", ".x", "..", "a/b", "a b", "a\0", "ä", "a@", "@b", "a@.b", "a@b@c", "a%b", &"x".repeat(65)]
+        {
             assert!(check_name(name).is_err(), "{name}");
         }
     }

@@ -7,7 +7,7 @@ pub mod doubts;
 mod etc;
 pub mod explain;
 pub mod facts;
-mod nearest;
+pub mod nearest;
 pub mod needs;
 pub mod path;
 pub mod paths;

@@ -1,7 +1,8 @@
 //! Which known word was meant.
 
 /// The nearest of `known`, if it is near enough to be meant: a third of its letters may differ.
-pub(crate) fn nearest<'a>(written: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+#[must_use]
+pub fn nearest<'a>(written: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
     // A word of a thousand letters is near to nothing, and the distance takes the product of both lengths.
     if written.len() > 64 {
         return None;

@@ -2,6 +2,7 @@
 
 mod foreign;
 mod keys;
+pub mod layers;
 mod nul;
 mod system;
 pub mod toml;
@@ -17,6 +18,8 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Spec {
+    /// Another profile, which this one is laid upon.
+    pub r#use: Option<String>,
     /// What is run: the program and its arguments.
     pub command: Words,
     /// The user it runs as, by name or number. Must be written; uid 0 only as `root`.

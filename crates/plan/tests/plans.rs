@@ -81,7 +81,7 @@ fn the_profile_of_everything_has_every_key() {
     let spec = serde_json::to_value(profile("everything")).unwrap();
     for system in SYSTEMS {
         let mut table = spec[system].clone();
-        for (key, value) in spec.as_object().unwrap() {
+        for (key, value) in spec.as_object().unwrap().iter().filter(|(key, _)| *key != "use") {
             let value = if value.is_null() || value == &serde_json::json!([]) || value == &serde_json::json!({}) {
                 table[key].take()
             } else {

@@ -15,7 +15,7 @@ pub(crate) fn names(sources: &Sources) -> Vec<String> {
         let body = code.split_once(start).map_or("", |(_, body)| body.split('}').next().unwrap_or_default());
         body.lines().filter_map(|line| line.trim().strip_prefix("pub ")?.split_once(':')).map(|(name, _)| name)
     });
-    fields.map(|field| field.replace('_', "-")).collect()
+    fields.map(|field| field.trim_start_matches("r#").replace('_', "-")).collect()
 }
 
 /// A key without a line, a line without a key, and a line that names no test of that key.

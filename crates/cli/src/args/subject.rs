@@ -19,13 +19,25 @@ pub(crate) enum Subject {
 }
 
 impl Subject {
-    /// The command line that lists every problem.
+    /// The command line that lists every problem: the one that was typed, for `check`.
     pub(crate) fn check(&self) -> String {
-        match self {
-            Self::Named(name) => format!("`thinjail check {name}`"),
-            Self::File(path) => format!("`thinjail check --profile {}`", path.display()),
-            Self::Program(_) | Self::Jail => "`thinjail check` in place of `thinjail run`".into(),
-        }
+        self.check_of(&std::env::args_os().collect::<Vec<_>>())
+    }
+
+    fn check_of(&self, argv: &[OsString]) -> String {
+        const OTHERS: [&str; 4] = ["--dry-run", "--timings", "--json", "--origin"];
+        let typed: Vec<String> = argv.iter().skip(2).map(|word| word.to_string_lossy().into_owned()).collect();
+        let explains = argv.get(1).is_some_and(|verb| verb == "explain");
+        let typed = &typed[..typed.len() - usize::from(explains && !typed.is_empty())];
+        // What belongs to a program is never ours.
+        let own = match self {
+            Self::Program(words) => words.len().min(typed.len()),
+            Self::Named(_) | Self::File(_) | Self::Jail => 0,
+        };
+        let (flags, program) = typed.split_at(typed.len() - own);
+        let flags = flags.iter().filter(|word| !OTHERS.contains(&word.as_str()));
+        let words: Vec<String> = flags.chain(program).map(|word| quoted(word)).collect();
+        format!("`thinjail check {}`", words.join(" "))
     }
 
     /// After `--`, or with a `/`, it is a program and everything behind it is its own; else a profile.
@@ -58,6 +70,12 @@ impl Subject {
             _ => Err(Failure::usage("no path is named that is to be explained").help("`thinjail explain NAME PATH`")),
         }
     }
+}
+
+/// As a shell takes it for one word.
+fn quoted(word: &str) -> String {
+    let plain = |c: char| c.is_alphanumeric() || "/._-+=:,@%".contains(c);
+    if !word.is_empty() && word.chars().all(plain) { word.into() } else { format!("'{}'", word.replace('\'', "'\\''")) }
 }
 
 fn too_many(name: &str, more: Option<&String>) -> Failure {
@@ -108,6 +126,27 @@ mod tests {
             assert_eq!(subject(line), Ok(Subject::Named("nginx".into())), "{line}");
         }
         assert_eq!(subject("thinjail run --profile ./x.toml --tty"), Ok(Subject::File("./x.toml".into())));
+    }
+
+    #[test]
+    fn the_line_that_lists_every_problem_is_the_typed_one() {
+        let line = |words: &[&str]| {
+            let argv: Vec<OsString> = words.iter().map(Into::into).collect();
+            let Ok((_, subject)) = Args::parse(&argv) else { return String::new() };
+            subject.check_of(&argv)
+        };
+        for (typed, check) in [
+            (&["thinjail", "run", "--read", "/a b", "--dry-run", "nginx"][..], "`thinjail check --read '/a b' nginx`"),
+            (&["thinjail", "plan", "x", "--json", "--user=root"], "`thinjail check x --user=root`"),
+            (
+                &["thinjail", "run", "--tmp", "--", "sh", "-c", "it's", "--json"],
+                "`thinjail check --tmp -- sh -c 'it'\\''s' --json`",
+            ),
+            (&["thinjail", "explain", "nginx", "--read", "/y", "/etc/x"], "`thinjail check nginx --read /y`"),
+            (&["thinjail", "run", "--profile", "./x.toml"], "`thinjail check --profile ./x.toml`"),
+        ] {
+            assert_eq!(line(typed), check);
+        }
     }
 
     #[test]

@@ -163,6 +163,7 @@ impl Wanted {
             wait: self.wait,
             // The command is no flag, and a flag holds on the system it is typed on.
             command: Words::default(),
+            r#use: None,
             linux: None,
             freebsd: None,
             params: BTreeMap::new(),

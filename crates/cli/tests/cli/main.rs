@@ -1,7 +1,9 @@
 //! The binary as its user meets it: what is wrong is said once, in one block, with the documented exit code.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod faults;
 mod flags;
+mod layers;
 mod ldd;
 mod profiles;
 mod programs;

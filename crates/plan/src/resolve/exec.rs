@@ -105,6 +105,11 @@ pub(super) fn network(spec: &Spec, report: &mut Report) -> Network {
         }
         Some("inherit") => Network::Inherit,
         Some("none") => Network::None,
+        Some("host") => {
+            let what = "network = \"host\" is not known: the host's network is inherited";
+            report.problem(Problem::setup(what).help("write network = \"inherit\", which is the default"));
+            Network::Inherit
+        }
         Some(written) => {
             report.problem(one_of("network", written, &["inherit", "none"]));
             Network::Inherit

@@ -31,6 +31,16 @@ impl Problem {
         Self::new(Class::Setup, what)
     }
 
+    /// Whether it is about a key that is not written, and would have to be.
+    #[must_use]
+    pub fn is_of_missing(&self, key: &str) -> bool {
+        match key {
+            "command" => self.what == "command is empty",
+            "user" => self.what.starts_with("no user is written"),
+            _ => false,
+        }
+    }
+
     pub(crate) fn help(mut self, help: impl Into<String>) -> Self {
         self.help = Some(help.into());
         self

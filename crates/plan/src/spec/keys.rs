@@ -81,6 +81,7 @@ pub(super) const KEYS: &[(&str, Shape)] = &[
     ("tmp", Shape::SwitchOrText),
     ("tty", Shape::Switch),
     ("umask", Shape::Text),
+    ("use", Shape::Text),
     ("user", Shape::Text),
     ("users", Shape::List),
     ("wait", Shape::Text),

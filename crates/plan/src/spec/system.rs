@@ -30,6 +30,7 @@ impl Spec {
     /// Lays `over` on top. Every field is named, so that a new key can't be forgotten here.
     pub fn overlay(&mut self, over: Spec) {
         let Spec {
+            r#use,
             command,
             user,
             group,
@@ -70,6 +71,7 @@ impl Spec {
             freebsd,
             params,
         } = over;
+        replace(&mut self.r#use, r#use);
         // A command is one thing: half of another command's arguments at its end would be none.
         if !command.is_empty() {
             self.command = command;

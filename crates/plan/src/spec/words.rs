@@ -49,6 +49,38 @@ pub fn split(line: &str) -> Result<Vec<String>, WordsError> {
     Ok(words)
 }
 
+/// The first word of a line that means something to a shell and nothing here. Quotes and `\\` say that it is meant as it is.
+#[must_use]
+pub fn shell(line: &str) -> Option<&str> {
+    const WORDS: [&str; 9] = ["&&", "||", "|", "&", ";", ">", ">>", "<", "2>&1"];
+    let mut quote = None;
+    let mut start = 0;
+    let mut escaped = false;
+    let mut plain = true;
+    for (at, c) in line.char_indices().chain([(line.len(), ' ')]) {
+        match (quote, c) {
+            _ if escaped => escaped = false,
+            (_, '\\') => (escaped, plain) = (true, false),
+            (Some(open), c) if c == open => quote = None,
+            (Some(_), _) => {}
+            (None, '\'' | '"') => (quote, plain) = (Some(c), false),
+            (None, c) if c.is_ascii_whitespace() => {
+                let word = &line[start..at];
+                let told = WORDS.contains(&word)
+                    || word.starts_with(['$', '`', '>', '<', '~'])
+                    || word.contains("$(")
+                    || (word.len() > 1 && word.ends_with(';'));
+                if plain && told {
+                    return Some(word);
+                }
+                (start, plain) = (at + 1, true);
+            }
+            (None, _) => {}
+        }
+    }
+    None
+}
+
 fn quoted(quote: char, chars: &mut std::str::Chars<'_>, word: &mut String) -> Result<(), WordsError> {
     loop {
         match chars.next().ok_or(WordsError::Unclosed(quote))? {
@@ -87,6 +119,25 @@ mod tests {
     #[test]
     fn nothing_of_a_shell_means_anything() {
         assert_eq!(words("echo $HOME;ls *"), Ok(vec!["echo".into(), "$HOME;ls".into(), "*".into()]));
+    }
+
+    #[test]
+    fn what_only_a_shell_understands_is_found_unless_it_is_quoted() {
+        for (line, word) in [
+            ("/bin/a && /bin/b", "&&"),
+            ("/bin/a >/var/log/a", ">/var/log/a"),
+            ("/bin/a $HOME/x", "$HOME/x"),
+            ("/bin/a 2>&1", "2>&1"),
+            ("nginx -g daemon off;", "off;"),
+            ("/bin/a --x=$(date)", "--x=$(date)"),
+            ("/bin/a | /bin/b", "|"),
+            ("~/bin/a", "~/bin/a"),
+        ] {
+            assert_eq!(shell(line), Some(word), "{line}");
+        }
+        for line in ["nginx -g 'daemon off;'", r"a \$b", "a \"$HOME && x\"", "a --pattern=*.c x=y&z", "a b ;c", ""] {
+            assert_eq!(shell(line), None, "{line}");
+        }
     }
 
     #[test]

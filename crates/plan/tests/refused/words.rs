@@ -6,8 +6,12 @@ use super::*;
 fn that_are_not_known() {
     assert_eq!(
         problem("network = \"host\""),
-        ("network = \"host\" is not known".into(), "write one of inherit, none".into())
+        (
+            "network = \"host\" is not known: the host's network is inherited".into(),
+            "write network = \"inherit\", which is the default".into()
+        )
     );
+    assert_eq!(problem("network = \"bridge\"").1, "write one of inherit, none");
     assert_eq!(problem("proc = \"ful\""), ("proc = \"ful\" is not known".into(), "did you mean \"full\"?".into()));
     assert_eq!(what("wait = \"one\""), "wait = \"one\" is not known");
     assert_eq!(what("etc = [\"shadow\"]"), "etc: \"shadow\" is none of the usual files");
