@@ -117,9 +117,11 @@ pub(crate) fn is_of(found: &str, name: &str) -> bool {
 fn is_in_the_way(undo: &Undo) -> bool {
     match undo {
         Undo::Unmount { .. } | Undo::RemoveJail { .. } => true,
-        Undo::RemoveDir { .. } | Undo::RemoveFile { .. } | Undo::RemoveLimits { .. } | Undo::ClearRuleset { .. } => {
-            false
-        }
+        Undo::RemoveDir { .. }
+        | Undo::RemoveCgroup { .. }
+        | Undo::RemoveFile { .. }
+        | Undo::RemoveLimits { .. }
+        | Undo::ClearRuleset { .. } => false,
     }
 }
 

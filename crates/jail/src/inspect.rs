@@ -1,5 +1,7 @@
 //! Answers what `wants` asks of a host, and nothing else. Looks, and decides nothing.
 
+#[cfg(target_os = "linux")]
+mod cgroups;
 mod getent;
 mod paths;
 mod planned;
@@ -111,6 +113,7 @@ pub fn inspect(host: &Host, wants: &Wants) -> Facts {
         programs,
         users,
         groups,
+        cgroups: if host.live { this_system::cgroups(&wants.controllers) } else { Vec::new() },
         landlock: if host.live { this_system::landlock() } else { 0 },
         mounts,
         runtime,

@@ -7,6 +7,7 @@ mod filter;
 mod handover;
 mod init;
 mod landlock;
+mod limits;
 mod message;
 mod source;
 mod supervisor;
@@ -62,6 +63,9 @@ pub(crate) fn run(plan: &Plan, verb: Verb, observer: &mut dyn Observer) -> Resul
     let result = match made {
         Ok(made) => {
             let result = run_claimed(plan, &made, &mut journal, &signals, observer);
+            if let Ok(outcome) = result {
+                limits::hit(plan, &made, outcome).iter().for_each(|what| observer.limit(what));
+            }
             drop(made);
             let end = if result.is_err() { End::Failed } else { End::Stopped };
             teardown(&mut os, &mut journal, end, &mut |error| observer.left(&error.describe()));
@@ -228,7 +232,7 @@ fn channel() -> Result<(OwnedFd, OwnedFd), RunError> {
 /// Makes pid 1 first and the tree then: while we build it, the kernel makes pid 1's other namespaces.
 fn start(plan: &Plan, made: &[HostDir], clock: &mut Clock) -> Result<Started, RunError> {
     let confinement = confinement(plan)?;
-    let child = Child::prepare(plan, &confinement)?;
+    let child = Child::prepare(plan, &confinement, limits::entrances(plan, made)?)?;
     let (life, childs_life) = channel()?;
     let (report, childs_report) = channel()?;
     // The kernel then tells us the sender's pid as it is on the host, whatever it is inside; unix(7).

@@ -11,6 +11,8 @@ use thinjail_plan::step::Step;
 use crate::journal::undo::Undo;
 use crate::journal::{Entry, Unwritten};
 
+#[cfg(target_os = "linux")]
+pub(crate) mod cgroup;
 #[cfg(test)]
 pub(crate) mod fake;
 #[cfg(target_os = "freebsd")]

@@ -102,6 +102,8 @@ pub trait Observer {
     /// The main process ended well and unasked, and the processes that it left were killed with the jail: what a daemon
     /// does that goes into the background.
     fn background(&mut self);
+    /// A limit that was hit; lowercase, which and what came of it.
+    fn limit(&mut self, what: &str);
     /// The jail is gone, but something of it could not be taken away; lowercase, what and why.
     fn left(&mut self, what: &str);
 }

@@ -150,6 +150,10 @@ impl Observer for Teller {
         Self::say("the program has ended, and the processes that it left were killed");
     }
 
+    fn limit(&mut self, what: &str) {
+        Self::say(what);
+    }
+
     fn left(&mut self, what: &str) {
         if !self.word(&Word::Left(what.to_owned())) {
             Self::say(what);

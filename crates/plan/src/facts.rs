@@ -64,6 +64,8 @@ pub struct Wants {
     pub groups: BTreeSet<String>,
     /// Types of file systems whose mounts are wanted.
     pub file_systems: BTreeSet<String>,
+    /// Controllers of cgroups(7): `memory`, `pids`, `cpu`.
+    pub controllers: BTreeSet<String>,
     /// Further paths, of which the programs decide once they are known: [`ByNeed::paths`].
     pub by_need: Option<ByNeed>,
     /// The runtime that runs the first of the programs.
@@ -166,6 +168,17 @@ pub struct Group {
     pub gid: u32,
 }
 
+/// Where on this host a group for a jail would go that one of the controllers limits; cgroups(7).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Cgroup {
+    /// `memory`, `pids`, `cpu`.
+    pub controller: String,
+    /// 1 or 2.
+    pub version: u8,
+    /// The directory to make it in.
+    pub parent: HostPath,
+}
+
 /// A mounted file system.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Mounted {
@@ -199,6 +212,9 @@ pub struct Facts {
     /// Linux: which ABI of landlock(7) the kernel has; 0 is none.
     #[serde(default)]
     pub landlock: u32,
+    /// The controllers asked for, as far as they are there.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub cgroups: Vec<Cgroup>,
     /// The mounts of the types asked for, in the order in which they were made.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub mounts: Vec<Mounted>,

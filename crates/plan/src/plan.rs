@@ -19,13 +19,29 @@ pub struct Ids {
     pub groups: Vec<u32>,
 }
 
-/// A limit of setrlimit(2), by rctl(8)'s word.
+/// What holds a limit.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum By {
+    /// setrlimit(2): each process for itself.
+    #[default]
+    Process,
+    /// A cgroup of version 1: the jail as a whole; cgroups(7).
+    CgroupV1,
+    /// A cgroup of version 2: the same.
+    CgroupV2,
+}
+
+/// A limit, by rctl(8)'s word.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Limit {
     /// rctl(8)'s word: `openfiles`.
     pub resource: String,
     /// The value for both the soft and the hard limit, in bytes, seconds or pieces; none is unlimited.
     pub value: Option<u64>,
+    /// What holds it.
+    #[serde(default)]
+    pub by: By,
 }
 
 /// How much of the network is inside.
@@ -83,7 +99,7 @@ pub struct Exec {
     pub umask: u32,
     /// Working directory.
     pub chdir: RootPath,
-    /// setrlimit(2).
+    /// Limits of each process, and those of the jail as a whole, which a step of the host's sets.
     pub limits: Vec<Limit>,
     /// Descriptors kept open besides 0, 1 and 2, sorted.
     pub descriptors: Vec<i32>,

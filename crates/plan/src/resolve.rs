@@ -109,6 +109,7 @@ pub fn resolve(name: &str, spec: &Spec, facts: &Facts) -> Result<Plan, Vec<Probl
         }
         SystemKind::FreeBsd => freebsd::confine(name, spec, hostname, network, &mut report),
     };
+    host.extend(limits::groups(name, &exec.limits, facts));
     if spec.limits.is_empty() {
         report.note("no limits are written: those of the caller hold");
     }

@@ -4,7 +4,7 @@ use std::fmt::{self, Write as _};
 use std::time::Duration;
 
 use crate::facts::{System, SystemKind};
-use crate::plan::{Exec, Landlock, Network, Plan, Syscalls, Wait};
+use crate::plan::{By, Exec, Landlock, Network, Plan, Syscalls, Wait};
 use crate::resolve::limits::{Unit, unit};
 use crate::resolve::signals;
 use crate::step::{Access, Confine, Content, Planned, ProcView, Step};
@@ -91,10 +91,16 @@ fn run(f: &mut fmt::Formatter<'_>, exec: &Exec, kind: SystemKind) -> fmt::Result
             |value| match unit(&limit.resource) {
                 Some(Unit::Bytes) => bytes(value),
                 Some(Unit::Seconds) => format!("{value} s"),
+                Some(Unit::Percent) => format!("{value} % of a processor"),
                 Some(Unit::Pieces) | None => value.to_string(),
             },
         );
-        field(f, "limit", &format!("{} {value}", plain(&limit.resource)))?;
+        let by = match limit.by {
+            By::Process => "each process, by setrlimit(2)",
+            By::CgroupV1 => "the whole jail, by a cgroup (version 1)",
+            By::CgroupV2 => "the whole jail, by a cgroup (version 2)",
+        };
+        field(f, "limit", &format!("{} {value}: {by}", plain(&limit.resource)))?;
     }
     let more: String = exec.descriptors.iter().map(|fd| format!(" {fd}")).collect();
     field(f, "descriptors", &format!("0 1 2{more}"))?;
@@ -148,6 +154,11 @@ fn columns(step: &Step) -> [String; 3] {
         Step::MakeHostDir { path, mode, uid, gid, keep } => {
             let after = if *keep { "stays" } else { "removed at the end if empty" };
             row("make dir", path, format!("{}, {after}", owner(*mode, *uid, *gid)))
+        }
+        Step::MakeCgroup { parent, name, settings, .. } => {
+            let settings: Vec<_> = settings.iter().map(|(file, value)| format!("{file}={}", word(value))).collect();
+            let at = format!("{}/{}.PID", parent, plain(name));
+            row("make group", &at, format!("{}, removed at the end", settings.join(" ")))
         }
         Step::MakeDir { at, mode, uid, gid } => row("dir", at, owner(*mode, *uid, *gid)),
         Step::PutFile { at, content, mode, uid, gid } => {

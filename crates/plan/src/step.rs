@@ -70,6 +70,17 @@ pub enum Step {
         /// Stays after a stop (it holds data); else it is removed by rmdir(2) if it is empty.
         keep: bool,
     },
+    /// A group of processes with limits, made in `parent` under `name` and the supervisor's pid; cgroups(7). Linux.
+    MakeCgroup {
+        /// Where: a directory of a cgroup file system.
+        parent: HostPath,
+        /// Its name up to the last dot.
+        name: String,
+        /// Which controllers have to be enabled in `parent`; none for version 1, where they always are.
+        enable: Vec<String>,
+        /// What is written into which of its files.
+        settings: Vec<(String, String)>,
+    },
     /// A directory inside.
     MakeDir {
         /// Where.

@@ -7,7 +7,7 @@ use crate::etc::{self, Usual};
 use crate::facts::{SystemKind, Wants};
 use crate::needs::ByNeed;
 use crate::path::{HostPath, RootPath};
-use crate::resolve::runtime;
+use crate::resolve::{limits, runtime};
 use crate::spec::Spec;
 use crate::special;
 use crate::wishes::{Wish, wishes};
@@ -50,6 +50,7 @@ pub fn wants(spec: &Spec, system: SystemKind) -> Wants {
             .map(|(name, value)| (name.clone(), value.clone()))
             .collect(),
         users: spec.user.clone().into_iter().chain(spec.users.clone()).chain(owners).collect(),
+        controllers: if system == SystemKind::Linux { limits::controllers(spec) } else { BTreeSet::new() },
         by_need,
         runtime: runtime::asked(spec).and_then(Result::ok),
         groups: spec.group.clone().into_iter().chain(spec.groups.clone().unwrap_or_default()).chain(groups).collect(),

@@ -6,7 +6,8 @@ mod world;
 use std::path::Path;
 
 use serde_json::Value;
-use thinjail_plan::facts::Facts;
+use thinjail_plan::facts::{Cgroup, Facts};
+use thinjail_plan::path::HostPath;
 use thinjail_plan::resolve::resolve;
 use thinjail_plan::spec::{Spec, toml};
 use world::World;
@@ -71,4 +72,33 @@ fn params_are_among_the_parameters_of_the_jail() {
 fn one_of_the_programs_that_is_not_there_is_named() {
     let (what, help) = World::linux().problem("user = \"www-data\"\nprograms = [\"pg_dump\"]");
     assert_eq!((what.as_str(), help.as_str()), ("run pg_dump: no such file", "write its path, or install the program"));
+}
+
+#[test]
+fn limits_of_the_whole_jail_are_in_one_group_of_version_2_and_in_several_of_version_1() {
+    let group = |controller: &str, version, parent: &str| Cgroup {
+        controller: controller.into(),
+        version,
+        parent: HostPath::new(parent).unwrap(),
+    };
+    let profile = "user = \"www-data\"\nlimits = { memoryuse = \"1M\", pcpu = 150, maxproc = 10 }";
+    let both = ["memory", "pids", "cpu"].map(|controller| group(controller, 2, "/sys/fs/cgroup/a")).to_vec();
+    let plan = World { cgroups: both, ..World::linux() }.plan(profile).to_string();
+    for line in [
+        "/sys/fs/cgroup/a/thinjail.test.PID  pids.max=11 memory.max=1048576 cpu.max=\"150000 100000\", removed at the end",
+        "memoryuse 1 MiB: the whole jail, by a cgroup (version 2)",
+        "pcpu 150 % of a processor: the whole jail, by a cgroup (version 2)",
+    ] {
+        assert!(plan.contains(line), "{plan}");
+    }
+    let apart = vec![group("memory", 1, "/sys/fs/cgroup/memory"), group("cpu", 1, "/sys/fs/cgroup/cpu")];
+    let plan = World { cgroups: apart, ..World::linux() }.plan(profile).to_string();
+    for line in [
+        "/sys/fs/cgroup/memory/thinjail.test.PID  memory.limit_in_bytes=1048576, removed",
+        "/sys/fs/cgroup/cpu/thinjail.test.PID     cpu.cfs_period_us=100000 cpu.cfs_quota_us=150000, removed",
+        "maxproc 10: each process, by setrlimit(2)",
+        "maxproc is setrlimit(2)'s, since no cgroup can count processes here",
+    ] {
+        assert!(plan.contains(line), "{plan}");
+    }
 }

@@ -81,6 +81,10 @@ impl Observer for Teller {
         ));
     }
 
+    fn limit(&mut self, what: &str) {
+        report::say(&format!("{}: {what}", self.program));
+    }
+
     fn left(&mut self, what: &str) {
         report::say(what);
     }

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::io;
 
 use thinjail_closure::machine::Machine;
-use thinjail_plan::facts::{Mounted, System, SystemKind};
+use thinjail_plan::facts::{Cgroup, Mounted, System, SystemKind};
 use thinjail_sys::freebsd::sysctl::sysctlbyname_int;
 
 pub(super) const KIND: SystemKind = SystemKind::FreeBsd;
@@ -17,6 +17,11 @@ pub(super) fn runs(_machine: &Machine) -> bool {
 /// None on this system.
 pub(super) fn landlock() -> u32 {
     0
+}
+
+/// None on this system.
+pub(super) fn cgroups(_controllers: &BTreeSet<String>) -> Vec<Cgroup> {
+    Vec::new()
 }
 
 /// getosreldate(3).

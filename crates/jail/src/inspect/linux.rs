@@ -19,6 +19,8 @@ pub(super) fn landlock() -> u32 {
     thinjail_sys::linux::landlock::abi()
 }
 
+pub(super) use super::cgroups::cgroups;
+
 /// uname(2).
 pub(super) fn system() -> io::Result<System> {
     Ok(System::Linux { release: rustix::system::uname().release().to_string_lossy().into_owned() })

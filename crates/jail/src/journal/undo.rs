@@ -25,6 +25,11 @@ pub(crate) enum Undo {
         /// Which one it is.
         id: Option<Identity>,
     },
+    /// A group of processes, whose name no other has: rmdir(2), which takes those only that nobody is in. Linux.
+    RemoveCgroup {
+        /// Where.
+        path: HostPath,
+    },
     /// A file of ours: unlink(2).
     RemoveFile {
         /// Where.
@@ -67,7 +72,7 @@ impl Undo {
                 Self::RemoveDir { id, .. } | Self::RemoveFile { id, .. } => *id = None,
                 Self::Unmount { fsid, .. } => *fsid = None,
                 Self::RemoveJail { jid, .. } => *jid = None,
-                Self::RemoveLimits { .. } | Self::ClearRuleset { .. } => {}
+                Self::RemoveCgroup { .. } | Self::RemoveLimits { .. } | Self::ClearRuleset { .. } => {}
             }
             undo
         };
@@ -80,6 +85,7 @@ impl std::fmt::Display for Undo {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::RemoveDir { path, .. } => write!(f, "the directory {path}"),
+            Self::RemoveCgroup { path } => write!(f, "the group {path}"),
             Self::RemoveFile { path, .. } => write!(f, "the file {path}"),
             Self::Unmount { at, .. } => write!(f, "the mount on {at}"),
             Self::RemoveJail { name, .. } => write!(f, "the jail {name}"),

@@ -14,7 +14,7 @@ use rustix::mount::{
 use rustix::process::{DumpableBehavior, Gid, Resource, Rlimit, Uid};
 use rustix::thread::{self, CapabilitySet, CapabilitySets};
 use thinjail_plan::path::RootPath;
-use thinjail_plan::plan::{Exec, Network, Plan};
+use thinjail_plan::plan::{By, Exec, Network, Plan};
 use thinjail_plan::step::ProcView;
 use thinjail_sys::linux::exec::{StringList, execve};
 use thinjail_sys::linux::keyring::join_session_keyring;
@@ -57,6 +57,8 @@ pub(super) struct Child {
     own_network: bool,
     filter: Filter,
     landlock: Option<Ruleset>,
+    /// Where to enter the groups that hold the limits of the whole jail.
+    cgroups: Vec<OwnedFd>,
     pub(super) wait_all: bool,
 }
 
@@ -79,7 +81,11 @@ fn io_at(phase: Phase) -> impl Fn(std::io::Error) -> Failure {
 
 impl Child {
     /// From a plan and what it says of the child's confinement.
-    pub(super) fn prepare(plan: &Plan, confine: &Confinement<'_>) -> Result<Self, RunError> {
+    pub(super) fn prepare(
+        plan: &Plan,
+        confine: &Confinement<'_>,
+        groups_of_processes: Vec<OwnedFd>,
+    ) -> Result<Self, RunError> {
         let exec = &plan.exec;
         let Confinement { namespaces, hostname, proc } = *confine;
         let unprivileged = namespaces.iter().any(|name| name == USER);
@@ -94,6 +100,7 @@ impl Child {
         let limits = exec
             .limits
             .iter()
+            .filter(|limit| limit.by == By::Process)
             .map(|limit| match resource(&limit.resource) {
                 Some(resource) => Ok((resource, Rlimit { current: limit.value, maximum: limit.value })),
                 None => Err(bad(&limit.resource, "setrlimit(2) has no such limit")),
@@ -118,6 +125,7 @@ impl Child {
             own_network: exec.network == Network::None,
             filter: Filter::of(&exec.syscalls)
                 .ok_or_else(|| bad("the filter of system calls", "there is no such system call"))?,
+            cgroups: groups_of_processes,
             landlock: landlock::ruleset(&exec.landlock).map_err(|cause| {
                 RunError::setup(format!("make the rules of landlock(7) for {}", exec.program), cause)
             })?,
@@ -173,6 +181,10 @@ impl Child {
         // it has no handler for, and Rust's runtime has some, which could be run one upon the other until their stack is full.
         signal::all_default().map_err(io_at(Phase::Guard))?;
         init::die_with_supervisor(life.as_fd()).map_err(at(Phase::Guard))?;
+        // In a pid namespace of its own a process has another number: 0 is whoever writes.
+        for group in &self.cgroups {
+            rustix::io::write(group, b"0").map_err(at(Phase::Group))?;
+        }
         process::unshare(self.namespaces.without(CloneFlags::NEWPID)).map_err(io_at(Phase::Namespaces))?;
         // In a user namespace the kernel makes one only as long as another is to be seen.
         let proc = self.proc.map(proc).transpose().map_err(at(Phase::Proc))?;
@@ -449,7 +461,7 @@ pub(super) fn explain(phase: Phase, index: u32, errno: Errno, exec: &Exec, late:
         Phase::Loopback => ("bring up the loopback interface inside".into(), None),
         Phase::Fork => (format!("start a process for {program}"), None),
         Phase::Session => (format!("begin a session for {program}"), None),
-        Phase::Limit => match exec.limits.get(index) {
+        Phase::Limit => match exec.limits.iter().filter(|limit| limit.by == By::Process).nth(index) {
             Some(limit) => (
                 format!("set the limit {}", limit.resource),
                 Some("a hard limit of the caller may be lower: see ulimit -H"),
@@ -462,6 +474,7 @@ pub(super) fn explain(phase: Phase, index: u32, errno: Errno, exec: &Exec, late:
             Some("the caller has to have them itself"),
         ),
         Phase::NoNewPrivs => ("set no_new_privs".into(), None),
+        Phase::Group => ("enter the group that holds the jail's limits".into(), None),
         Phase::Landlock => ("restrict itself by landlock(7)".into(), None),
         Phase::Filter => ("refuse system calls by seccomp(2)".into(), Some("the kernel needs CONFIG_SECCOMP_FILTER")),
         Phase::Descriptors => ("close the descriptors that are not named".into(), None),

@@ -41,6 +41,8 @@ pub(super) enum Phase {
     NoNewPrivs,
     /// close_range(2).
     Descriptors,
+    /// Entering a cgroup.
+    Group,
     /// landlock_restrict_self(2).
     Landlock,
     /// seccomp(2).
@@ -51,7 +53,7 @@ pub(super) enum Phase {
     Exec,
 }
 
-const PHASES: [Phase; 21] = [
+const PHASES: [Phase; 22] = [
     Phase::Guard,
     Phase::Namespaces,
     Phase::Proc,
@@ -69,6 +71,7 @@ const PHASES: [Phase; 21] = [
     Phase::Capabilities,
     Phase::NoNewPrivs,
     Phase::Descriptors,
+    Phase::Group,
     Phase::Landlock,
     Phase::Filter,
     Phase::Chdir,

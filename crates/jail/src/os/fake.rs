@@ -328,7 +328,10 @@ impl Fake {
                     machine.world.jails.remove(name);
                 }
             }
-            Undo::RemoveFile { .. } | Undo::RemoveLimits { .. } | Undo::ClearRuleset { .. } => {}
+            Undo::RemoveCgroup { .. }
+            | Undo::RemoveFile { .. }
+            | Undo::RemoveLimits { .. }
+            | Undo::ClearRuleset { .. } => {}
         }
         Ok(())
     }
@@ -345,7 +348,7 @@ fn place(at: &RootPath) -> HostPath {
 /// What it is about.
 pub(crate) fn target(undo: &Undo) -> String {
     match undo {
-        Undo::RemoveDir { path, .. } | Undo::RemoveFile { path, .. } => path.to_string(),
+        Undo::RemoveDir { path, .. } | Undo::RemoveCgroup { path } | Undo::RemoveFile { path, .. } => path.to_string(),
         Undo::Unmount { at, .. } => format!("mount {at}"),
         Undo::RemoveJail { name, .. } | Undo::RemoveLimits { jail: name } => format!("jail {name}"),
         Undo::ClearRuleset { number } => format!("ruleset {number}"),
@@ -365,7 +368,7 @@ impl Os for Fake {
                 Some(Undo::Unmount { at: place(at), fsid: None })
             }
             Step::Confine(Confine::FreeBsd { params }) => Some(Undo::RemoveJail { name: name(params), jid: None }),
-            Step::Confine(Confine::Linux { .. }) | Step::MakeDir { .. } => None,
+            Step::Confine(Confine::Linux { .. }) | Step::MakeCgroup { .. } | Step::MakeDir { .. } => None,
             Step::PutFile { .. } | Step::Symlink { .. } => None,
         }
     }
@@ -378,7 +381,9 @@ impl Os for Fake {
             }
             Step::MakeDir { at, .. } | Step::PutFile { at, .. } | Step::Symlink { at, .. } => self.put(at),
             Step::Confine(Confine::FreeBsd { params }) => self.confine(params),
-            Step::Confine(Confine::Linux { .. }) => return Err(StepError::NotHere { system: "the fake" }),
+            Step::Confine(Confine::Linux { .. }) | Step::MakeCgroup { .. } => {
+                return Err(StepError::NotHere { system: "the fake" });
+            }
         };
         undo.map(|undo| ((), undo)).map_err(|cause| StepError::Step { what: format!("do {step:?}"), cause })
     }

@@ -164,6 +164,7 @@ impl Os for Host {
             Step::MakeDir { .. }
             | Step::PutFile { .. }
             | Step::Symlink { .. }
+            | Step::MakeCgroup { .. }
             | Step::Proc { .. }
             | Step::Confine(_) => None,
         }
@@ -210,7 +211,9 @@ impl Os for Host {
                 let point = self.point(at, Kind::Directory)?;
                 (at, devices::mount(&point, *ruleset)?)
             }
-            Step::Proc { .. } | Step::Confine(_) => return Err(StepError::NotHere { system: "FreeBSD" }),
+            Step::MakeCgroup { .. } | Step::Proc { .. } | Step::Confine(_) => {
+                return Err(StepError::NotHere { system: "FreeBSD" });
+            }
         };
         Ok(((), Some(Undo::Unmount { at: self.on_host(at)?, fsid: Some(fsid.0) })))
     }
@@ -233,6 +236,7 @@ impl Os for Host {
                 }
                 _ => Ok(()),
             },
+            Undo::RemoveCgroup { .. } => Err(StepError::NotHere { system: "FreeBSD" }),
             Undo::ClearRuleset { number } => {
                 let what = || format!("clear the devfs ruleset {number}");
                 let dev = place::dev().map_err(|cause| failed(what(), cause))?;

@@ -1,11 +1,11 @@
-//! The host's steps on Linux: directories, and nothing else. All mounts are in the jail's own namespace.
+//! The host's steps on Linux: directories and groups with limits, and nothing else. All mounts are in the jail's own namespace.
 
 use rustix::fs::ResolveFlags;
 use thinjail_plan::step::Step;
 
 pub(crate) use super::host_dir::HostDir;
 use super::host_dir::{self, Wanted};
-use super::{End, Os, StepError, host_file};
+use super::{End, Os, StepError, cgroup, host_file};
 use crate::journal::Entry;
 use crate::journal::undo::Undo;
 
@@ -29,10 +29,16 @@ impl Os for Host {
     type Done = HostDir;
 
     fn foresee(&self, step: &Step) -> Option<Undo> {
-        wanted(step).map(|wanted| wanted.undo(None))
+        match cgroup::Wanted::of(step) {
+            Some(group) => group.undo(),
+            None => wanted(step).map(|wanted| wanted.undo(None)),
+        }
     }
 
     fn apply(&mut self, step: &Step) -> Result<(HostDir, Option<Undo>), StepError> {
+        if let Some(group) = cgroup::Wanted::of(step) {
+            return cgroup::make(group);
+        }
         host_dir::make(wanted(step).ok_or(StepError::NotHere { system: "Linux" })?)
     }
 
@@ -42,6 +48,7 @@ impl Os for Host {
                 let wanted = Wanted { path, mode: *mode, uid: *uid, gid: *gid, keep: *keep };
                 host_dir::remove(wanted, *id, entry, end)
             }
+            Undo::RemoveCgroup { path } => cgroup::remove(path),
             Undo::RemoveFile { path, id } => host_file::remove(path, *id, entry),
             Undo::Unmount { .. } | Undo::RemoveJail { .. } | Undo::RemoveLimits { .. } | Undo::ClearRuleset { .. } => {
                 Err(StepError::NotHere { system: "Linux" })

@@ -33,7 +33,7 @@ pub(super) fn exec(
         landlock: landlock::resolve(spec, facts, network, report),
         umask: umask(spec, report),
         chdir: chdir(spec, report),
-        limits: limits::resolve(spec, report),
+        limits: limits::resolve(spec, facts, report),
         descriptors: descriptors(spec, report),
         tty: spec.tty,
         network,

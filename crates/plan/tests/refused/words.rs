@@ -77,10 +77,12 @@ fn of_limits() {
     assert_eq!(
         problem("limits.memoryuse = \"1G\""),
         (
-            "limits: memoryuse counts over the whole jail, which this version can't do yet".into(),
-            "take it out; vmemoryuse, maxproc and openfiles are limits of each process or user".into()
+            "limits: memoryuse needs the cgroup controller memory, which is not there".into(),
+            "mount it (cgroups(7)), or take it out; vmemoryuse and cputime are limits of each process".into()
         )
     );
+    assert_eq!(what("limits.pcpu = 0"), "limits: pcpu = 0 leaves no room for any program");
+    assert_eq!(what("limits.nthr = 10"), "limits: nthr counts over the whole jail, which this version can't do");
     assert_eq!(problem("limits.openfile = 1").1, "did you mean openfiles?");
     assert_eq!(what("limits.filesize = \"1.5G\""), "limits: filesize = \"1.5G\" can't be understood");
     assert_eq!(what("limits.cputime = \"1M\""), "limits: cputime = \"1M\" can't be understood");

@@ -6,7 +6,9 @@ use std::path::PathBuf;
 
 use thinjail_closure::closure::{CacheMark, Closure, How, Loader, Member, Missing, Role};
 use thinjail_closure::tree::{FileId, Kind, Link, Meta, Resolved};
-use thinjail_plan::facts::{Facts, Group, Mounted, PathFact, ProgramFact, RuntimeFact, System, SystemKind, User};
+use thinjail_plan::facts::{
+    Cgroup, Facts, Group, Mounted, PathFact, ProgramFact, RuntimeFact, System, SystemKind, User,
+};
 use thinjail_plan::path::HostPath;
 use thinjail_plan::plan::Plan;
 use thinjail_plan::resolve::{Problem, resolve};
@@ -31,6 +33,7 @@ pub struct World {
     pub programs: BTreeMap<String, ProgramFact>,
     pub users: Vec<User>,
     pub groups: Vec<Group>,
+    pub cgroups: Vec<Cgroup>,
     pub landlock: u32,
     pub mounts: Vec<Mounted>,
     pub runtime: Option<RuntimeFact>,
@@ -97,6 +100,7 @@ impl World {
             programs: BTreeMap::new(),
             users: Vec::new(),
             groups: Vec::new(),
+            cgroups: Vec::new(),
             landlock: 7,
             mounts: Vec::new(),
             runtime: None,
@@ -296,6 +300,7 @@ impl World {
             programs,
             users,
             groups,
+            cgroups: self.cgroups.clone(),
             landlock: self.landlock,
             mounts: self
                 .mounts
