@@ -21,6 +21,7 @@ mod mounts;
 mod pidfile;
 mod problem;
 mod programs;
+mod pwd_db;
 mod quantity;
 pub(crate) mod runtime;
 pub(crate) mod signals;

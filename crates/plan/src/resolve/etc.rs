@@ -9,6 +9,7 @@ use super::inside::{Entry, Inside, Node, Origin};
 use super::links;
 use super::problem::{Problem, Report};
 use super::programs::Programs;
+use super::pwd_db::pwd_db;
 use crate::etc::{CA_ALSO, Usual};
 use crate::facts::{Facts, PathFact, SystemKind};
 use crate::needs::ByNeed;
@@ -47,7 +48,8 @@ pub(super) fn resolve(
             None => what.to_string(),
         };
         let result = match usual {
-            Usual::Passwd => text(usual, passwd(who, facts), said("the user that runs, and users"), inside),
+            Usual::Passwd => text(usual, passwd(who, facts), said("the user that runs, and users"), inside)
+                .and_then(|()| database(who, kind, inside)),
             Usual::Group => {
                 text(usual, group(who, facts), said("the groups of the user that runs, and of users"), inside)
             }
@@ -78,6 +80,17 @@ fn passwd(who: &Who, facts: &Facts) -> String {
         let _ = writeln!(text, "{}:{x}:{}:{}::{}:{}", user.name, user.uid, user.gid, user.home, user.shell);
     }
     text
+}
+
+/// What FreeBSD's libc reads in place of passwd(5).
+fn database(who: &Who, kind: SystemKind, inside: &mut Inside) -> Result<(), Problem> {
+    if kind != SystemKind::FreeBsd {
+        return Ok(());
+    }
+    let content = Content::Bytes(pwd_db(who.users.values()));
+    let node = Node::File { content, mode: 0o444, uid: 0, gid: 0 };
+    inside
+        .put(RootPath::fixed("/etc/pwd.db"), Entry::new(node, Origin::Usual, "getpwnam(3) looks here, not into passwd"))
 }
 
 fn group(who: &Who, facts: &Facts) -> String {

@@ -86,8 +86,10 @@ pub(super) fn confine(
         Network::Inherit => "inherit",
         Network::None => "disable",
     };
-    set("ip4", ip);
-    set("ip6", ip);
+    // Addresses are the jail's own only where it does not inherit all of the host's.
+    for (family, addresses) in [("ip4", "ip4.addr"), ("ip6", "ip6.addr")] {
+        set(family, if spec.params.contains_key(addresses) { "new" } else { ip });
+    }
     for (param, value) in &spec.params {
         match refused(param) {
             Some(help) => report.problem(Problem::setup(format!("params: {param} is thinjail's own")).help(help)),

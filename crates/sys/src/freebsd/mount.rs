@@ -25,8 +25,6 @@ impl Flags {
     pub const NOSUID: Self = Self(libc::MNT_NOSUID);
     /// `MNT_UPDATE`: changes a mount that is there.
     pub const UPDATE: Self = Self(0x0001_0000);
-    /// `MNT_IGNORE`: df(1) leaves it out.
-    pub const IGNORE: Self = Self(0x0080_0000);
 
     /// Both.
     #[must_use]

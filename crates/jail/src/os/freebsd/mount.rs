@@ -28,9 +28,9 @@ fn text(text: &str) -> io::Result<CString> {
     CString::new(text).map_err(io::Error::from)
 }
 
-/// No mount of a jail honours set-id bits, and df(1) has no need to show it.
+/// No mount of a jail honours set-id bits.
 fn flags(access: Access) -> Flags {
-    let mut flags = Flags::NOSUID.and(Flags::IGNORE);
+    let mut flags = Flags::NOSUID;
     if !access.write {
         flags = flags.and(Flags::RDONLY);
     }
