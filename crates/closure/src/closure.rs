@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 pub use crate::elf::Priority;
 pub use crate::find::{FindError, Finder, NotExecutable, Objects, Request, System, find};
+use crate::plugins::Plugins;
 use crate::tree::Resolved;
 pub use crate::uses::{Use, Uses};
 
@@ -144,6 +145,12 @@ pub struct Closure {
     /// [`hints::libmap::write`](crate::hints::libmap::write).
     #[serde(default)]
     pub maps: Vec<Map>,
+    /// Directories in which it may have plug-ins, told by its name and those of its libraries.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub plugins: Vec<Plugins>,
+    /// What was followed of them and of others: [`Request::loads`].
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub loads: Vec<PathBuf>,
     /// What it asks for of the usual files of /etc; none where that can't be known: of a static program, or one of another
     /// libc than glibc.
     #[serde(default)]

@@ -12,6 +12,7 @@ use crate::closure::{Closure, How, Member, Missing, Refused, Role};
 use crate::elf::{ElfError, Object};
 use crate::hints::ld_so_cache::{self, Cache};
 use crate::hints::libmap::LibMap;
+use crate::plugins;
 use crate::script::{self, EnvCall};
 use crate::search::{self, glibc::BuiltIn};
 use crate::tree::{FileId, Kind, ReadAt, ResolveError, Resolved, Resolver, Tree};
@@ -188,6 +189,10 @@ impl<'t> Finder<'t> {
                     }
                 }
             }
+        }
+        out.loads.clone_from(&request.loads);
+        if request.implied {
+            out.plugins = plugins::of(&out, &mut self.resolver);
         }
         out.uses = uses.filter(|_| programs > 0).map(Box::new);
         self.directories(&mut out);

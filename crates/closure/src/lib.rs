@@ -68,6 +68,7 @@
 //! | [`closure`] | the question and the answer |
 //! | [`script`] | `#!` lines and env(1) |
 //! | [`elf`], [`machine`] | what a file says of itself |
+//! | [`plugins`] | where known programs have plug-ins |
 //! | [`tokens`] | `$ORIGIN` and its like |
 //! | [`hints`] | the system's files about libraries: read, and written for a jail |
 //! | [`runtime`] | where the runtime of a language has its modules |
@@ -80,6 +81,7 @@ pub mod elf;
 mod find;
 pub mod hints;
 pub mod machine;
+pub mod plugins;
 pub mod runtime;
 pub mod script;
 mod search;

@@ -19,6 +19,8 @@ mod library;
 mod loads;
 #[path = "rules/musl.rs"]
 mod musl;
+#[path = "rules/plugins.rs"]
+mod plugins;
 #[path = "rules/secure.rs"]
 mod secure;
 #[path = "rules/uses.rs"]

@@ -1,6 +1,6 @@
 //! Programs, and all the files they need to start.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use thinjail_closure::closure::{FindError, Finder, NotExecutable, Request};
 use thinjail_closure::tree::ResolveError;
@@ -9,9 +9,17 @@ use thinjail_plan::facts::{ProgramFact, Wants};
 use super::paths::why;
 use super::this_system;
 
-/// The closure of a program in the environment that it will have, with all that its runtime may load.
+/// The closure of a program in the environment that it will have, with all that its runtime may load, and its plug-ins as
+/// far as they are inside.
 pub(super) fn program(finder: &mut Finder<'_>, written: &str, wants: &Wants, loads: Vec<PathBuf>) -> ProgramFact {
-    match finder.find(&request(written, wants).loads(loads)) {
+    let request = request(written, wants).loads(loads);
+    let found = finder.find(&request).and_then(|closure| {
+        let inside = |directory: &Path| wants.paths.iter().any(|path| directory.starts_with(path));
+        let plugins = closure.plugins.iter().map(|plugins| plugins.directory.clone());
+        let plugins: Vec<PathBuf> = plugins.filter(|directory| inside(directory)).collect();
+        if plugins.is_empty() { Ok(closure) } else { finder.find(&request.loads(plugins)) }
+    });
+    match found {
         Ok(closure) => ProgramFact::Closure(closure),
         Err(error) => refused(&error),
     }

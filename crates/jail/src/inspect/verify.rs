@@ -19,8 +19,7 @@ pub fn verify(host: &Host, plan: &Plan, facts: &Facts) -> Result<(), Problem> {
     let mut finder = Finder::new(&tree, host.loader(facts.caller), host.objects.clone());
     for (written, fact) in &facts.programs {
         let ProgramFact::Closure(outside) = fact else { continue };
-        let loads = facts.runtime.iter().flat_map(|runtime| runtime.loads(written));
-        let mut request = Request::new(written).loads(loads);
+        let mut request = Request::new(written).loads(&outside.loads);
         request.env.extend(plan.exec.env.iter().cloned());
         let inside =
             finder.find(&request).map_err(|error| problem(format!("run {written} inside: {}", why(&error)), None))?;
