@@ -55,6 +55,7 @@ fn makes_on_host(spec: &Spec, kind: SystemKind) -> bool {
     let directories = [&spec.run_dir, &spec.state_dir, &spec.log_dir, &spec.cache_dir];
     kind == SystemKind::FreeBsd
         || spec.pidfile.is_some()
+        || !spec.limits.is_empty()
         || directories.iter().any(|directory| directory.is_some())
         || spec.mount.iter().any(|mount| mount.create)
 }

@@ -82,3 +82,98 @@ fn take(read: &mut Read, line: Line) -> Option<()> {
     }
     Some(())
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+    use crate::journal::line::{Process, Verb};
+    use crate::journal::undo::Undo;
+    use crate::look::{Identity, Moment};
+
+    fn undo(id: Option<Identity>) -> Undo {
+        let path = thinjail_plan::path::HostPath::new("/run/a").unwrap();
+        Undo::RemoveDir { path, mode: 0o755, uid: 33, gid: 33, keep: false, id }
+    }
+
+    fn begin() -> Line {
+        let (name, program, supervisor) = ("x".into(), "/x".into(), Process { pid: 1, start: 2 });
+        let (version, verb) = (VERSION, Verb::Start);
+        Line::Begin(Begin { version, name, verb, supervisor, program, uid: 0, stop_timeout: 0, pidfile: None })
+    }
+
+    fn text(lines: &[Line]) -> Vec<u8> {
+        let line = |line| serde_json::to_vec(line).unwrap().into_iter().chain([b'\n']);
+        lines.iter().flat_map(line).collect()
+    }
+
+    fn whole() -> Vec<Line> {
+        let id = Some(Identity { dev: 1, ino: 2, mount: Some(3) });
+        vec![
+            begin(),
+            Line::Will { n: 0, time: Moment(1, 0), undo: undo(None) },
+            Line::Did { n: 0, undo: undo(id) },
+            Line::Running(Running { main: Process { pid: 3, start: 4 }, jid: None, since: Moment(2, 0) }),
+            Line::Undone { n: 0 },
+        ]
+    }
+
+    #[test]
+    fn cut_off_at_any_byte_it_says_what_its_whole_lines_say() {
+        let all = text(&whole());
+        for length in 0..=all.len() {
+            let lines = all[..length].iter().filter(|byte| **byte == b'\n').count();
+            let read = read(&all[..length]).unwrap();
+            assert_eq!(read.whole, text(&whole()[..lines]).len(), "{length}");
+            assert_eq!((read.begin.is_some(), read.entries.len()), (lines > 0, usize::from(lines > 1)), "{length}");
+            assert_eq!((read.is_open(), read.running.is_some()), (matches!(lines, 2..=4), lines > 3), "{length}");
+        }
+    }
+
+    #[test]
+    fn a_changed_byte_never_makes_it_about_another_object() {
+        let all = text(&whole()[..3]);
+        let before = read(&all).unwrap();
+        for at in 0..all.len() {
+            for bit in 0..8 {
+                let mut changed = all.clone();
+                changed[at] ^= 1 << bit;
+                let Ok(read) = read(&changed) else { continue };
+                // What is taken back is known by its path and its number together: one of them differs at most.
+                for (entry, was) in read.entries.iter().zip(&before.entries) {
+                    let same = entry.undo == was.undo;
+                    let blank = entry.undo.is_like(&was.undo) || same;
+                    let numbers =
+                        serde_json::to_string(&entry.undo).unwrap().contains("\"dev\":1,\"ino\":2,\"mount\":3");
+                    assert!(same || blank || numbers, "byte {at}, bit {bit}: {:?}", entry.undo);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn lines_that_can_t_follow_each_other_are_damage() {
+        let will = |n| Line::Will { n, time: Moment(1, 0), undo: undo(None) };
+        let other = Undo::RemoveLimits { jail: "x".into() };
+        let cases: [(&[Line], usize); 6] = [
+            (&[will(0)], 1),
+            (&[begin(), will(1)], 2),
+            (&[begin(), will(0), will(0)], 3),
+            (&[begin(), Line::Undone { n: 0 }], 2),
+            (&[begin(), will(0), Line::Did { n: 1, undo: undo(None) }], 3),
+            (&[begin(), will(0), Line::Did { n: 0, undo: other }], 3),
+        ];
+        for (lines, at) in cases {
+            assert_eq!(read(&text(lines)), Err(Damage::Line(at)), "{lines:?}");
+        }
+        assert_eq!(read(&text(&[begin(), begin(), will(0)])).map(|read| read.entries.len()), Ok(1));
+    }
+
+    #[test]
+    fn another_format_is_told_from_damage() {
+        let later = b"{\"begin\":{\"version\":2,\"more\":[]}}\n";
+        assert_eq!(read(later), Err(Damage::Version(2)));
+        assert_eq!(read(b"{\"begin\":{\"version\":1,\"more\":[]}}\n"), Err(Damage::Line(1)));
+    }
+}

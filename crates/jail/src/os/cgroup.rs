@@ -13,6 +13,7 @@ use super::StepError;
 use super::host_dir::HostDir;
 use super::linux::NO_LINKS;
 use crate::journal::undo::Undo;
+use crate::look;
 
 /// What is asked for.
 #[derive(Clone, Copy, Debug)]
@@ -80,12 +81,33 @@ pub(crate) fn make(wanted: Wanted<'_>) -> Result<(HostDir, Option<Undo>), StepEr
     }
 }
 
-/// Removes one: rmdir(2) takes those only that nobody is in.
+/// Removes one: rmdir(2) takes those only that nobody is in. What is none of ours is left alone, whatever a journal says.
 pub(crate) fn remove(path: &HostPath) -> Result<(), StepError> {
-    match fs::rmdir(path.as_str()) {
-        Ok(()) | Err(Errno::NOENT) => Ok(()),
-        Err(cause) => Err(StepError::RemoveHostDir { path: path.clone(), cause: cause.into() }),
+    let refused = |cause: io::Error| StepError::RemoveHostDir { path: path.clone(), cause };
+    let (Some(parent), Some(name)) = (path.parent(), path.name()) else { return Ok(()) };
+    if supervisor(name).is_none() {
+        return Ok(());
     }
+    let removed = look::directory(&parent, OFlags::PATH)
+        .and_then(|parent| if is_cgroup(&parent)? { fs::unlinkat(&parent, name, AtFlags::REMOVEDIR) } else { Ok(()) });
+    match removed {
+        Ok(()) | Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP) => Ok(()),
+        Err(cause) => Err(refused(cause.into())),
+    }
+}
+
+/// CGROUP_SUPER_MAGIC and CGROUP2_SUPER_MAGIC; statfs(2).
+const MAGIC: [i64; 2] = [0x0027_e0eb, 0x6367_7270];
+
+#[allow(clippy::useless_conversion, reason = "f_type is of another size elsewhere")]
+fn is_cgroup(directory: &OwnedFd) -> Result<bool, Errno> {
+    Ok(MAGIC.contains(&i64::from(fs::fstatfs(directory)?.f_type)))
+}
+
+/// The supervisor that a group of ours has in its name.
+fn supervisor(name: &str) -> Option<Pid> {
+    let (_, pid) = name.strip_prefix("thinjail.")?.rsplit_once('.')?;
+    pid.parse().ok().and_then(Pid::from_raw)
 }
 
 fn write(dir: &OwnedFd, file: &str, value: &str) -> Result<(), Errno> {
@@ -99,8 +121,7 @@ fn sweep(parent: &OwnedFd) {
     let Ok(entries) = fs::Dir::read_from(parent) else { return };
     for entry in entries.flatten() {
         let Ok(name) = entry.file_name().to_str() else { continue };
-        let Some((_, pid)) = name.strip_prefix("thinjail.").and_then(|rest| rest.rsplit_once('.')) else { continue };
-        let Some(pid) = pid.parse().ok().and_then(Pid::from_raw) else { continue };
+        let Some(pid) = supervisor(name) else { continue };
         let ended = pid == rustix::process::getpid() || rustix::process::test_kill_process(pid) == Err(Errno::SRCH);
         if ended {
             // Busy while the processes that were in it are still on their way out.

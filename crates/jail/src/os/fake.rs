@@ -40,6 +40,8 @@ pub(crate) struct World {
     nodes: BTreeMap<String, Node>,
     mounts: Vec<Mount>,
     jails: BTreeMap<String, i32>,
+    /// Groups, files, rules: what is there or not.
+    things: BTreeSet<String>,
 }
 
 impl World {
@@ -54,7 +56,8 @@ impl World {
         let nodes = self.nodes.keys().filter(|path| !before.nodes.contains_key(*path)).cloned();
         let mounts = self.mounts.iter().filter(|mount| !before.mounts.contains(mount)).map(|mount| mount.at.clone());
         let jails = self.jails.keys().filter(|name| !before.jails.contains_key(*name)).cloned();
-        nodes.chain(mounts).chain(jails).collect()
+        let things = self.things.difference(&before.things).cloned();
+        nodes.chain(mounts).chain(jails).chain(things).collect()
     }
 }
 
@@ -282,6 +285,17 @@ impl Fake {
         Ok(Some(Undo::RemoveJail { name, jid: Some(jid) }))
     }
 
+    /// What an engine makes besides the steps of a plan.
+    pub(crate) fn make(&self, undo: &Undo) -> io::Result<()> {
+        let mut machine = self.machine.borrow_mut();
+        if machine.world.things.contains(&target(undo)) {
+            return Err(io::ErrorKind::AlreadyExists.into());
+        }
+        machine.change()?;
+        machine.world.things.insert(target(undo));
+        Ok(())
+    }
+
     fn remove(&mut self, entry: &Entry, end: End, force: bool) -> io::Result<()> {
         let mut machine = self.machine.borrow_mut();
         match &entry.undo {
@@ -331,7 +345,13 @@ impl Fake {
             Undo::RemoveCgroup { .. }
             | Undo::RemoveFile { .. }
             | Undo::RemoveLimits { .. }
-            | Undo::ClearRuleset { .. } => {}
+            | Undo::ClearRuleset { .. } => {
+                let target = target(&entry.undo);
+                if machine.world.things.contains(&target) {
+                    machine.change()?;
+                    machine.world.things.remove(&target);
+                }
+            }
         }
         Ok(())
     }
@@ -350,7 +370,8 @@ pub(crate) fn target(undo: &Undo) -> String {
     match undo {
         Undo::RemoveDir { path, .. } | Undo::RemoveCgroup { path } | Undo::RemoveFile { path, .. } => path.to_string(),
         Undo::Unmount { at, .. } => format!("mount {at}"),
-        Undo::RemoveJail { name, .. } | Undo::RemoveLimits { jail: name } => format!("jail {name}"),
+        Undo::RemoveJail { name, .. } => format!("jail {name}"),
+        Undo::RemoveLimits { jail } => format!("limits {jail}"),
         Undo::ClearRuleset { number } => format!("ruleset {number}"),
     }
 }
@@ -368,7 +389,8 @@ impl Os for Fake {
                 Some(Undo::Unmount { at: place(at), fsid: None })
             }
             Step::Confine(Confine::FreeBsd { params }) => Some(Undo::RemoveJail { name: name(params), jid: None }),
-            Step::Confine(Confine::Linux { .. }) | Step::MakeCgroup { .. } | Step::MakeDir { .. } => None,
+            Step::MakeCgroup { parent, name, .. } => Some(Undo::RemoveCgroup { path: parent.join(name).ok()? }),
+            Step::Confine(Confine::Linux { .. }) | Step::MakeDir { .. } => None,
             Step::PutFile { .. } | Step::Symlink { .. } => None,
         }
     }
@@ -381,9 +403,14 @@ impl Os for Fake {
             }
             Step::MakeDir { at, .. } | Step::PutFile { at, .. } | Step::Symlink { at, .. } => self.put(at),
             Step::Confine(Confine::FreeBsd { params }) => self.confine(params),
-            Step::Confine(Confine::Linux { .. }) | Step::MakeCgroup { .. } => {
-                return Err(StepError::NotHere { system: "the fake" });
+            Step::MakeCgroup { .. } => {
+                let undo = self.foresee(step);
+                let failing = self.failing();
+                undo.filter(|_| !failing)
+                    .ok_or(io::ErrorKind::NotFound.into())
+                    .and_then(|undo| self.make(&undo).map(|()| Some(undo)))
             }
+            Step::Confine(Confine::Linux { .. }) => return Err(StepError::NotHere { system: "the fake" }),
         };
         undo.map(|undo| ((), undo)).map_err(|cause| StepError::Step { what: format!("do {step:?}"), cause })
     }

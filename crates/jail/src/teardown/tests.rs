@@ -34,6 +34,27 @@ fn bind(path: &str) -> Planned {
     planned(Step::Bind { source, at: at(path), access: Access { write: true, ..Access::default() } })
 }
 
+fn cgroup(name: &str) -> Planned {
+    let (parent, name) = (HostPath::new("/sys/fs/cgroup").unwrap(), name.into());
+    planned(Step::MakeCgroup { parent, name, enable: vec![], settings: vec![] })
+}
+
+/// What engines make besides: the pidfile, and what outlives a jail of FreeBSD.
+fn besides() -> [Undo; 3] {
+    let path = HostPath::new("/run/x.pid").unwrap();
+    [Undo::RemoveFile { path, id: None }, Undo::RemoveLimits { jail: "x".into() }, Undo::ClearRuleset { number: 900 }]
+}
+
+/// Makes that.
+fn make_besides(fake: &Fake, journal: &mut Journal) -> std::io::Result<()> {
+    for undo in besides() {
+        let number = journal.will(undo.clone()).map_err(crate::journal::Unwritten::into_cause)?;
+        fake.make(&undo)?;
+        journal.did(number, undo).map_err(crate::journal::Unwritten::into_cause)?;
+    }
+    Ok(())
+}
+
 /// Every verb that there is.
 fn every_verb() -> Vec<Planned> {
     let name = |name: &str| ("name".to_owned(), name.to_owned());
@@ -42,6 +63,7 @@ fn every_verb() -> Vec<Planned> {
         dir("/run/a", false),
         dir("/run/a/b", false),
         dir("/var/lib/a", true),
+        cgroup("thinjail.x"),
         tmpfs("/"),
         planned(Step::Devices { at: at("/dev"), nodes: vec![], links: vec![], ruleset: Some(4) }),
         planned(Step::MakeDir { at: at("/etc"), mode: 0o755, uid: 0, gid: 0 }),
@@ -75,9 +97,10 @@ fn supervise(fake: &Fake, steps: &[Planned], left: &mut Vec<String>) -> bool {
     let started = apply(&mut os, steps, &mut journal, &mut tell).is_ok();
     if started {
         let main = Process { pid: 8, start: 8 };
+        let made = make_besides(fake, &mut journal);
         let end = match journal.running(Running { main, jid: None, since: Moment::now() }) {
-            Ok(()) => End::Stopped,
-            Err(_) => End::Failed,
+            Ok(()) if made.is_ok() => End::Stopped,
+            _ => End::Failed,
         };
         teardown(&mut os, &mut journal, end, &mut tell);
     }
@@ -176,7 +199,7 @@ fn after_a_second_loss_of_power_while_cleaning_clean_does_the_rest() {
 
 /// What each step that has an undo is taken back by.
 fn undos() -> Vec<Undo> {
-    every_verb().iter().filter_map(|planned| Fake::default().foresee(&planned.step)).collect()
+    every_verb().iter().filter_map(|planned| Fake::default().foresee(&planned.step)).chain(besides()).collect()
 }
 
 #[test]
@@ -262,7 +285,8 @@ fn a_directory_that_was_there_or_was_replaced_is_never_removed() {
 fn any_step() -> impl Strategy<Value = Planned> {
     let name = proptest::sample::select(vec!["/run/a", "/run/a/b", "/run/c", "/var/lib/a", ROOT]);
     let place = proptest::sample::select(vec!["/", "/dev", "/etc", "/data", "/data/tmp"]);
-    (0..8, name, place, any::<bool>()).prop_map(|(kind, path, place, keep)| match kind {
+    (0..9, name, place, any::<bool>()).prop_map(|(kind, path, place, keep)| match kind {
+        8 => cgroup(path.trim_start_matches('/')),
         0 | 1 => dir(path, keep && path == "/var/lib/a"),
         2 => tmpfs(place),
         3 => bind(place),
