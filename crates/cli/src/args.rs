@@ -33,8 +33,7 @@ const TEMPLATE: &str = "\
 
   thinjail run -- echo Hello from jail   a program, with what it needs to start
   thinjail run nginx                     a profile; `start` in the background
-  thinjail plan nginx                    what would be done; nothing is done
-  thinjail check nginx                   all that would fail, without starting
+  thinjail check nginx                   all that would fail; nothing is done
 
 Usage: thinjail VERB [FLAGS] ...
 
@@ -59,6 +58,11 @@ pub(crate) enum Verb {
     Ldd(Ldd),
     /// Prints what of the host the plan depends on, as JSON
     Facts(Ask),
+    /// Prints what this host can do, and the fix for what it can't
+    Doctor(Doctor),
+    /// Prints the completions of a shell
+    #[command(hide = true)]
+    Completions(Completions),
 }
 
 /// The verbs about jails that there are, or were.
@@ -90,6 +94,29 @@ pub(crate) struct Status {
     /// Prints it as JSON
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+/// `doctor`.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Doctor {
+    /// Prints it as JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// `completions`.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Completions {
+    /// For which shell
+    pub(crate) shell: Shell,
+}
+
+/// The shells whose completions are known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Shell {
+    Bash,
+    Zsh,
+    Fish,
 }
 
 /// `list`.
@@ -294,7 +321,7 @@ impl Args {
             return Ok((args, subject));
         }
         let (words, file) = (args.words(), args.profile());
-        if let Verb::Life(_) = args.verb {
+        if let Verb::Life(_) | Verb::Doctor(_) | Verb::Completions(_) = args.verb {
             return Ok((args, Subject::Jail));
         }
         if let Verb::Explain(_) = args.verb {
@@ -320,7 +347,7 @@ impl Args {
         match &self.verb {
             Verb::Run(run) => &run.about.words,
             Verb::Start(start) => &start.about.words,
-            Verb::Life(_) => &[],
+            Verb::Life(_) | Verb::Doctor(_) | Verb::Completions(_) => &[],
             Verb::Plan(plan) => &plan.about.words,
             Verb::Explain(explain) => &explain.words,
             Verb::Check(ask) | Verb::Facts(ask) => &ask.about.words,
@@ -335,7 +362,7 @@ impl Args {
             Verb::Plan(plan) => &plan.about.profile,
             Verb::Explain(explain) => &explain.profile,
             Verb::Check(ask) | Verb::Facts(ask) => &ask.about.profile,
-            Verb::Life(_) | Verb::Ldd(_) => return None,
+            Verb::Life(_) | Verb::Doctor(_) | Verb::Completions(_) | Verb::Ldd(_) => return None,
         };
         flags.file.as_deref()
     }

@@ -1,6 +1,8 @@
 //! The verbs, one file each, and what they share: from words to a spec, from a spec to facts.
 
 mod check;
+mod completions;
+mod doctor;
 mod explain;
 mod facts;
 mod ldd;
@@ -36,6 +38,8 @@ pub(crate) fn execute(args: Args, subject: &Subject, clock: Clock) -> Result<Exi
         Verb::Check(ask) => check::execute(ask, subject),
         Verb::Ldd(ldd) => ldd::execute(&ldd),
         Verb::Facts(ask) => facts::execute(ask, subject),
+        Verb::Doctor(args) => doctor::execute(&args),
+        Verb::Completions(args) => completions::execute(&args),
     }
 }
 

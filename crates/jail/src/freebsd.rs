@@ -2,6 +2,7 @@
 //! takes everything down if the supervisor is killed.
 
 mod child;
+pub(crate) mod doctor;
 mod guardian;
 mod message;
 mod params;

@@ -1,5 +1,6 @@
 //! Inspects the host, applies a plan, supervises, tears down.
 
+pub mod doctor;
 pub mod inspect;
 pub mod life;
 pub mod run;

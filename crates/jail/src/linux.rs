@@ -3,6 +3,7 @@
 mod capability;
 mod child;
 mod devices;
+pub(crate) mod doctor;
 mod filter;
 mod handover;
 mod init;
