@@ -4,6 +4,7 @@
 mod child;
 pub(crate) mod doctor;
 mod guardian;
+mod limits;
 mod message;
 mod params;
 mod start;
@@ -143,6 +144,7 @@ fn run_applied(
         Some(path) => Pidfile::claim_written(path, journal).map(|(number, pidfile)| (Some(number), Some(pidfile)))?,
         None => (None, None),
     };
+    limits::add(plan, &name, journal, observer)?;
     let undo = Undo::RemoveJail { name: name.clone(), jid: None };
     // From here on, what is left of the jail is taken back with the rest, whatever happens.
     let number = journal.will(undo).map_err(RunError::unwritten)?;

@@ -30,6 +30,8 @@ pub enum By {
     CgroupV1,
     /// A cgroup of version 2: the same.
     CgroupV2,
+    /// rctl(8): the jail as a whole, where kern.racct.enable is 1.
+    Rctl,
 }
 
 /// A limit, by rctl(8)'s word.

@@ -99,6 +99,7 @@ fn run(f: &mut fmt::Formatter<'_>, exec: &Exec, kind: SystemKind) -> fmt::Result
             By::Process => "each process, by setrlimit(2)",
             By::CgroupV1 => "the whole jail, by a cgroup (version 1)",
             By::CgroupV2 => "the whole jail, by a cgroup (version 2)",
+            By::Rctl => "the whole jail, by rctl(8)",
         };
         field(f, "limit", &format!("{} {value}: {by}", plain(&limit.resource)))?;
     }

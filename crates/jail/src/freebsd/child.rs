@@ -10,7 +10,7 @@ use std::time::Duration;
 use rustix::fs::{Mode, RawMode};
 use rustix::io::Errno;
 use rustix::process::{Resource, Rlimit};
-use thinjail_plan::plan::{Exec, Plan};
+use thinjail_plan::plan::{By, Exec, Plan};
 use thinjail_plan::resolve::Class;
 use thinjail_sys::freebsd::exec::{StringList, execve};
 use thinjail_sys::freebsd::jail::{self, Set};
@@ -75,6 +75,7 @@ impl Child {
         let limits = exec
             .limits
             .iter()
+            .filter(|limit| limit.by == By::Process)
             .map(|limit| match resource(&limit.resource) {
                 Some(resource) => Ok((resource, Rlimit { current: limit.value, maximum: limit.value })),
                 None => Err(bad(&limit.resource, "setrlimit(2) has no such limit")),
@@ -200,7 +201,12 @@ pub(super) fn explain(phase: Phase, index: u32, errno: Errno, words: &[u8], name
         Phase::Descriptors => ("close the descriptors that are not named".into(), None),
         Phase::Session => (format!("begin a session for {program}"), None),
         Phase::LoginClass => (format!("take the login class of uid {}", ids.uid), Some("see login.conf(5)")),
-        Phase::Limit => match exec.limits.get(usize::try_from(index).unwrap_or(usize::MAX)) {
+        Phase::Limit => match exec
+            .limits
+            .iter()
+            .filter(|limit| limit.by == By::Process)
+            .nth(usize::try_from(index).unwrap_or(usize::MAX))
+        {
             Some(limit) => (format!("set the limit {}", limit.resource), None),
             None => ("set a limit".into(), None),
         },

@@ -1,4 +1,4 @@
-//! Limits by rctl(8)'s words: of each process by setrlimit(2), of the whole jail by cgroups(7).
+//! Limits by rctl(8)'s words: of each process by setrlimit(2), of the whole jail by cgroups(7) or by rctl(8) itself.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -37,24 +37,23 @@ const LIMITS: [(&str, Unit); 11] = [
 /// What the whole jail may use, and the controller that counts it.
 const GROUPED: [(&str, &str); 3] = [("maxproc", "pids"), ("memoryuse", "memory"), ("pcpu", "cpu")];
 
-/// rctl(8)'s words that nothing here can limit: they count over the whole jail.
-const JAIL_WIDE: [&str; 16] = [
-    "msgqqueued",
-    "msgqsize",
-    "nmsgq",
-    "nsem",
-    "nsemop",
-    "nshm",
-    "nthr",
-    "pseudoterminals",
-    "readbps",
-    "readiops",
-    "shmsize",
-    "swapuse",
-    "wallclock",
-    "writebps",
-    "writeiops",
-    "sbsize",
+/// rctl(8)'s words that only rctl(8) itself can limit: they count over the whole jail.
+const JAIL_WIDE: [(&str, Unit); 15] = [
+    ("msgqqueued", Unit::Pieces),
+    ("msgqsize", Unit::Bytes),
+    ("nmsgq", Unit::Pieces),
+    ("nsem", Unit::Pieces),
+    ("nsemop", Unit::Pieces),
+    ("nshm", Unit::Pieces),
+    ("nthr", Unit::Pieces),
+    ("pseudoterminals", Unit::Pieces),
+    ("readbps", Unit::Bytes),
+    ("readiops", Unit::Pieces),
+    ("shmsize", Unit::Bytes),
+    ("swapuse", Unit::Bytes),
+    ("wallclock", Unit::Seconds),
+    ("writebps", Unit::Bytes),
+    ("writeiops", Unit::Pieces),
 ];
 
 /// setrlimit(2)'s words, which docker and pam have too.
@@ -77,7 +76,9 @@ pub(crate) fn controllers(spec: &Spec) -> BTreeSet<String> {
 }
 
 pub(super) fn resolve(spec: &Spec, facts: &Facts, report: &mut Report) -> Vec<Limit> {
-    let mut limits: Vec<Limit> = spec.limits.iter().filter_map(|(word, value)| report.keep(one(word, value))).collect();
+    let kind = facts.system.kind();
+    let each = spec.limits.iter().filter_map(|(word, value)| report.keep(one(word, value, kind)));
+    let mut limits: Vec<Limit> = each.collect();
     for limit in &mut limits {
         if limit.value.is_some()
             && let Some(by) = report.keep(by(&limit.resource, facts))
@@ -88,6 +89,9 @@ pub(super) fn resolve(spec: &Spec, facts: &Facts, report: &mut Report) -> Vec<Li
         if alone && limit.by == By::Process {
             report.note("limits: maxproc is setrlimit(2)'s, since no cgroup can count processes here: it holds for all of the user's on the host, and not for uid 0");
         }
+    }
+    if limits.iter().any(|limit| limit.by == By::Rctl) {
+        report.note("limits of the whole jail are held where kern.racct.enable is 1, which /boot/loader.conf sets");
     }
     limits
 }
@@ -103,11 +107,8 @@ fn by(word: &str, facts: &Facts) -> Result<By, Problem> {
     match group(word, facts) {
         Some(Cgroup { version: 1, .. }) => Ok(By::CgroupV1),
         Some(_) => Ok(By::CgroupV2),
+        None if facts.system.kind() == SystemKind::FreeBsd && word != "maxproc" && is_wide(word) => Ok(By::Rctl),
         None if word == "maxproc" || GROUPED.iter().all(|(known, _)| *known != word) => Ok(By::Process),
-        None if facts.system.kind() == SystemKind::FreeBsd => {
-            Err(Problem::setup(format!("limits: {word} counts over the whole jail, which this version can't do yet"))
-                .help("take it out; vmemoryuse, maxproc and openfiles are limits of each process or user"))
-        }
         None if facts.caller != 0 => Err(Problem::setup(format!(
             "limits: {word} counts over the whole jail, and only root can make a cgroup for that"
         ))
@@ -118,6 +119,11 @@ fn by(word: &str, facts: &Facts) -> Result<By, Problem> {
                 .help("mount it (cgroups(7)), or take it out; vmemoryuse and cputime are limits of each process"))
         }
     }
+}
+
+/// Whether it counts over the whole jail.
+fn is_wide(word: &str) -> bool {
+    GROUPED.iter().any(|(known, _)| *known == word) || JAIL_WIDE.iter().any(|(known, _)| *known == word)
 }
 
 /// Controllers to enable, and settings to write.
@@ -155,8 +161,11 @@ pub(super) fn groups(name: &str, limits: &[Limit], facts: &Facts) -> Vec<Planned
 /// Microseconds; the kernel's own default.
 const PERIOD: u64 = 100_000;
 
-fn one(word: &str, value: &LimitValue) -> Result<Limit, Problem> {
-    let Some((_, unit)) = LIMITS.iter().find(|(known, _)| *known == word) else { return Err(unknown(word)) };
+fn one(word: &str, value: &LimitValue, kind: SystemKind) -> Result<Limit, Problem> {
+    let wide: &[_] = if kind == SystemKind::FreeBsd { &JAIL_WIDE } else { &[] };
+    let Some((_, unit)) = LIMITS.iter().chain(wide).find(|(known, _)| *known == word) else {
+        return Err(unknown(word));
+    };
     let value = match value {
         LimitValue::Number(number) => Some(*number),
         LimitValue::Text(text) if text == "unlimited" => None,
@@ -186,9 +195,9 @@ fn parse(text: &str, unit: Unit) -> Option<u64> {
 }
 
 fn unknown(word: &str) -> Problem {
-    if JAIL_WIDE.contains(&word) {
-        return Problem::setup(format!("limits: {word} counts over the whole jail, which this version can't do"))
-            .help("take it out; memoryuse, maxproc and pcpu are limits of the whole jail");
+    if JAIL_WIDE.iter().any(|(known, _)| *known == word) {
+        return Problem::setup(format!("limits: {word} is FreeBSD's, and Linux can't count it over a whole jail"))
+            .help("write it under [freebsd.limits]; memoryuse, maxproc and pcpu are limits of the whole jail on both");
     }
     let problem = Problem::setup(format!("limits: there is no limit {word:?}"));
     let known = LIMITS.iter().map(|(known, _)| *known);
@@ -201,5 +210,5 @@ fn unknown(word: &str) -> Problem {
 
 /// What the limit of this word counts, for people.
 pub(crate) fn unit(word: &str) -> Option<Unit> {
-    LIMITS.iter().find(|(known, _)| *known == word).map(|(_, unit)| *unit)
+    LIMITS.iter().chain(&JAIL_WIDE).find(|(known, _)| *known == word).map(|(_, unit)| *unit)
 }

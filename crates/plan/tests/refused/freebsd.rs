@@ -1,5 +1,7 @@
 //! What of freebsd is refused.
 
+use thinjail_plan::plan::By;
+
 use super::*;
 
 #[test]
@@ -22,4 +24,20 @@ fn a_socket_can_not_be_mounted_alone() {
     let (what, help) = world.problem("user = \"www\"\nread = [\"/var/run/x.sock\"]");
     assert_eq!(what, "read = \"/var/run/x.sock\": a single socket can't be mounted on this FreeBSD");
     assert_eq!(help, "mount its directory");
+}
+
+#[test]
+fn what_counts_over_the_whole_jail_is_rctl_s() {
+    let plan =
+        World::freebsd(1_302_001).plan("user = \"www\"\n[limits]\nmemoryuse = \"64M\"\nnthr = 10\nopenfiles = 5");
+    let by: Vec<_> = plan.exec.limits.iter().map(|limit| (limit.resource.as_str(), limit.by)).collect();
+    assert_eq!(by, [("memoryuse", By::Rctl), ("nthr", By::Rctl), ("openfiles", By::Process)]);
+    assert!(plan.notes.iter().any(|note| note.contains("kern.racct.enable")), "{:?}", plan.notes);
+}
+
+#[test]
+fn own_addresses_are_not_inherited() {
+    let params = "user = \"www\"\n[freebsd.params]\n\"ip4.addr\" = \"127.0.0.1\"";
+    let text = World::freebsd(1_302_001).plan(params).to_string();
+    assert!(text.contains(" ip4=new ip4.addr=127.0.0.1 ip6=inherit "), "{text}");
 }

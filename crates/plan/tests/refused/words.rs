@@ -82,7 +82,7 @@ fn of_limits() {
         )
     );
     assert_eq!(what("limits.pcpu = 0"), "limits: pcpu = 0 leaves no room for any program");
-    assert_eq!(what("limits.nthr = 10"), "limits: nthr counts over the whole jail, which this version can't do");
+    assert_eq!(what("limits.nthr = 10"), "limits: nthr is FreeBSD's, and Linux can't count it over a whole jail");
     assert_eq!(problem("limits.openfile = 1").1, "did you mean openfiles?");
     assert_eq!(what("limits.filesize = \"1.5G\""), "limits: filesize = \"1.5G\" can't be understood");
     assert_eq!(what("limits.cputime = \"1M\""), "limits: cputime = \"1M\" can't be understood");
