@@ -55,10 +55,28 @@
 //!
 //! # What is followed
 //!
-//! glibc: reuse by name, soname and inode; rpath up the chain of loaders, `LD_LIBRARY_PATH`, runpath, ld.so.cache with the
-//! processor's hwcaps, the directories compiled into the interpreter at hand; `LD_PRELOAD`, ld.so.preload, filters. musl and
-//! FreeBSD: the same by their own rules, but for libmap.conf. The sub-directories that glibc searched before 2.37 (`tls`,
-//! `haswell`) and `AT_SECURE` are not followed.
+//! | system | its rules |
+//! | --- | --- |
+//! | glibc | reuse by name, soname and inode; rpath up the chain of loaders, `LD_LIBRARY_PATH`, runpath, ld.so.cache in its old and new form, the directories compiled into the interpreter at hand; `glibc-hwcaps` of the processor, and before 2.37 `tls`, `haswell` and their like; `LD_PRELOAD`, ld.so.preload, filters, `DF_1_NODEFLIB`, `$ORIGIN`, `$LIB`, `$PLATFORM` |
+//! | musl | rpath and runpath up the chain of loaders, its path file or what is compiled in; libc is the interpreter |
+//! | FreeBSD | rpath of the object and of the program, `LD_LIBRARY_PATH`, runpath, ld-elf.so.hints, standard directories; libmap.conf with its constraints and includes; `LD_32_` and the hints of 32-bit programs; `$OSNAME`, `$OSREL` |
+//! | all | programs of another machine than this one, `AT_SECURE` ([`Request::secure`]), scripts and env(1), files that are not for the program's machine |
+//!
+//! Beyond what the loader reads before `main` ([`Request::implied`]): libgcc_s for who cancels threads, the modules for names
+//! of a glibc before 2.34, and what notes about dlopen(3) say is required or recommended. Plug-ins are followed where it is
+//! said that they are loaded ([`Request::loads`]); [`plugins`] knows where they are for well-known programs.
+//!
+//! Not followed: `LD_AUDIT`, `LD_LIBRARY_PATH_FDS`, tunables that mask levels of the processor, and what a program opens by a
+//! name that no file says.
+//!
+//! [`Request::secure`]: closure::Request::secure
+//! [`Request::implied`]: closure::Request::implied
+//! [`Request::loads`]: closure::Request::loads
+//!
+//! # Bounds
+//!
+//! Files are hostile. None is executed, nothing but a regular file is opened, and what one says decides neither how much is
+//! read nor for how long it is searched: sizes are capped, and a closure ends after a million files that were looked for.
 //!
 //! # Where things are
 //!

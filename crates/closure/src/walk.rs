@@ -14,6 +14,7 @@ use crate::search::{self, Directories, Found};
 use crate::tree::{FileId, Resolved};
 use crate::uses::Uses;
 
+mod implied;
 mod loads;
 
 /// The place of the program in [`Walk::loaded`].
@@ -148,7 +149,9 @@ impl<'a, 't> Walk<'a, 't> {
             return None;
         }
         let done = self.dlopens(done);
-        if self.loader == Loader::Glibc { self.implied(done) } else { None }
+        let uses = if self.loader == Loader::Glibc { self.implied(done) } else { None }?;
+        self.name_services(&uses);
+        Some(uses)
     }
 
     /// Asks for what the objects in the queue need, and what those need. Says how many are done.
@@ -267,41 +270,6 @@ impl<'a, 't> Walk<'a, 't> {
                 None
             }
         }
-    }
-
-    /// What the functions that its files name bring with them: libgcc_s, which libc loads when a thread is cancelled or a
-    /// stack is printed, and the usual files. None where libc is not the one that is known here.
-    fn implied(&mut self, mut done: usize) -> Option<Uses> {
-        const LIBGCC: &str = "libgcc_s.so.1";
-        let libc = *self.by_name.get("libc.so.6")?;
-        let mut uses = Uses::default();
-        let mut unwinding = self.by_name.contains_key(LIBGCC);
-        let mut at = 0;
-        while let Some(loaded) = self.loaded.get(at) {
-            // libc defines what is looked for, and the interpreter calls none of it.
-            if at != libc && at != INTERPRETER {
-                let signs = loaded.object.functions(|| self.finder.open(&loaded.resolved));
-                uses.learn(&loaded.path, signs);
-                if !unwinding && signs.unwinding() {
-                    unwinding = true;
-                    let ask = Ask { by: libc, how: Some(How::Implied), optional: true };
-                    if let Some(found) = self.ask(LIBGCC, ask) {
-                        self.enqueue(found);
-                        done = self.run_queue(done);
-                    }
-                }
-            }
-            at += 1;
-            if unwinding && uses.anything.is_some() {
-                return Some(uses);
-            }
-        }
-        for (at, loaded) in self.loaded.iter().enumerate() {
-            if at != libc && at != INTERPRETER && uses.anything.is_none() {
-                uses.learn(&loaded.path, loaded.object.paths(|| self.finder.open(&loaded.resolved)));
-            }
-        }
-        Some(uses)
     }
 
     /// Puts down what is not there, once.

@@ -102,3 +102,19 @@ fn a_script_uses_what_its_interpreters_use() {
     assert_eq!(said(&uses.time), "/app/bin/main calls localtime");
     assert_eq!(script(world(main()).file("/app/bin/main", static_program())), None, "one of them is static");
 }
+
+#[test]
+fn an_older_libc_has_modules_for_names() {
+    let modules = ["/lib64/libnss_files.so.2", "/lib64/libnss_dns.so.2"];
+    let of = |symbol: &str, libc: &str| {
+        let mut world = World::new(GLIBC, main().symbol(symbol)).libraries(&[libc]).libraries(&modules[1..]);
+        world.tree.link(LIBC, libc);
+        let world = world.file(modules[0], library().needs("libdeep.so")).libraries(&["/lib64/libdeep.so"]);
+        world.found()[1..].to_vec()
+    };
+    assert_eq!(of("getpwnam", "/lib64/libc-2.31.so"), ["/lib64/libnss_files.so.2", "/lib64/libdeep.so"]);
+    assert_eq!(of("getaddrinfo", "/lib64/libc-2.31.so").len(), 3);
+    assert_eq!(of("dlopen", "/lib64/libc-2.33.so").len(), 3);
+    assert_eq!(of("printf", "/lib64/libc-2.31.so"), [""; 0]);
+    assert_eq!(of("getpwnam", "/lib64/libc-2.34.so"), [""; 0]);
+}

@@ -1,0 +1,71 @@
+//! What glibc loads by itself when some of its functions are called.
+
+use super::{Ask, INTERPRETER, Walk};
+use crate::closure::How;
+use crate::uses::Uses;
+
+const LIBC: &str = "libc.so.6";
+const LIBGCC: &str = "libgcc_s.so.1";
+
+/// From glibc 2.34 on libc has these in it. What else nsswitch.conf(5) may name is for the programs that see the host's.
+const FILES: &str = "libnss_files.so.2";
+const DNS: &str = "libnss_dns.so.2";
+const BUILT_IN_SINCE: u32 = 34;
+
+impl Walk<'_, '_> {
+    /// What the functions that its files name bring with them: libgcc_s, which libc loads when a thread is cancelled or a
+    /// stack is printed, and the usual files. None where libc is not the one that is known here.
+    pub(super) fn implied(&mut self, mut done: usize) -> Option<Uses> {
+        let libc = *self.by_name.get(LIBC)?;
+        let mut uses = Uses::default();
+        let mut unwinding = self.by_name.contains_key(LIBGCC);
+        let mut at = 0;
+        while let Some(loaded) = self.loaded.get(at) {
+            // libc defines what is looked for, and the interpreter calls none of it.
+            if at != libc && at != INTERPRETER {
+                let signs = loaded.object.functions(|| self.finder.open(&loaded.resolved));
+                uses.learn(&loaded.path, signs);
+                if !unwinding && signs.unwinding() {
+                    unwinding = true;
+                    let ask = Ask { by: libc, how: Some(How::Implied), optional: true };
+                    if let Some(found) = self.ask(LIBGCC, ask) {
+                        self.enqueue(found);
+                        done = self.run_queue(done);
+                    }
+                }
+            }
+            at += 1;
+            if unwinding && uses.anything.is_some() {
+                return Some(uses);
+            }
+        }
+        for (at, loaded) in self.loaded.iter().enumerate() {
+            if at != libc && at != INTERPRETER && uses.anything.is_none() {
+                uses.learn(&loaded.path, loaded.object.paths(|| self.finder.open(&loaded.resolved)));
+            }
+        }
+        Some(uses)
+    }
+
+    /// The modules of an older glibc that look up names of users and hosts.
+    pub(super) fn name_services(&mut self, uses: &Uses) {
+        let Some(libc) = self.by_name.get(LIBC).copied().filter(|&libc| self.minor(libc).is_some()) else { return };
+        let names = uses.names.is_some() || uses.anything.is_some();
+        let files = names || uses.services.is_some() || uses.users.is_some();
+        let done = self.queue.len();
+        for (name, wanted) in [(FILES, files), (DNS, names)] {
+            let ask = Ask { by: libc, how: Some(How::Implied), optional: true };
+            if let Some(found) = wanted.then(|| self.ask(name, ask)).flatten() {
+                self.enqueue(found);
+            }
+        }
+        self.run_queue(done);
+    }
+
+    /// The version of a libc that is older than that. They were called libc-2.31.so, and libc.so.6 was a link to it.
+    fn minor(&self, libc: usize) -> Option<u32> {
+        let name = self.loaded.get(libc)?.resolved.real.file_name()?.to_str()?;
+        let minor = name.strip_prefix("libc-2.")?.strip_suffix(".so")?.parse().ok()?;
+        (minor < BUILT_IN_SINCE).then_some(minor)
+    }
+}
