@@ -67,7 +67,7 @@ const DAEMONS: [Daemon; 9] = [
             ("/usr/libexec/tftpd", &["/usr/lib/libwrap.so.6", "/lib/libc.so.7"]),
         ],
         directories: &[("/tftpboot", 0, 0o755)],
-        files: &["/etc/inetd.conf", "/etc/hosts.allow"],
+        files: &["/etc/inetd.conf", "/etc/hosts.allow", "/etc/netconfig"],
         user: None,
     },
     Daemon {
