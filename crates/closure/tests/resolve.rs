@@ -211,3 +211,11 @@ fn without_links_the_end_is_the_same_and_no_link_is_told() {
         }
     }
 }
+
+#[test]
+fn no_path_with_a_nul_reaches_the_tree() {
+    let tree = MemTree::new();
+    let mut resolver = Resolver::new(&tree, 0);
+    assert!(!resolver.is_directory(Path::new("/\0")));
+    assert!(resolver.resolve(Path::new("/\0/x")).unwrap_err().to_string().contains("look up /\0/x"));
+}

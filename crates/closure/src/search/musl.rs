@@ -70,7 +70,11 @@ fn system(walk: &mut Walk<'_, '_>) -> (Directories, How) {
     }
     let place = musl_path::place(&walk.loaded[INTERPRETER].path);
     let (text, how) = match place.and_then(|place| walk.finder.small_file(&place, musl_path::MAX)) {
-        Some(bytes) => (Rc::from(String::from_utf8_lossy(&bytes)), How::Hints),
+        Some(bytes) => {
+            // It is read as one string, which ends with the first NUL.
+            let text = bytes.split(|&byte| byte == 0).next().unwrap_or_default();
+            (Rc::from(String::from_utf8_lossy(text)), How::Hints)
+        }
         None => {
             let built_in = super::compiled_path(walk);
             (built_in.unwrap_or_else(|| "/lib:/usr/local/lib:/usr/lib".into()), How::Default)

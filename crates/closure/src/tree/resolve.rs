@@ -240,7 +240,8 @@ impl<'t> Resolver<'t> {
         if let Some(known) = self.directories.get(directory.as_os_str()) {
             return Ok(known.clone());
         }
-        if !directory.is_absolute() {
+        // What is read from a file may have a NUL in it, and no path has.
+        if !directory.is_absolute() || directory.as_os_str().as_bytes().contains(&0) {
             return Err(not_absolute(path));
         }
         let walked = self.root().and_then(|root| self.walk(root, directory.as_os_str(), path));

@@ -80,3 +80,12 @@ fn the_first_file_of_the_name_is_taken_whatever_it_is() {
         .libraries(&["/two/liba.so"]);
     assert_eq!(world.missing(), ["liba.so"]);
 }
+
+#[test]
+fn the_path_file_ends_with_the_first_nul() {
+    let mut world = world(main().needs("liba.so")).libraries(&["/a/liba.so", "/lib/liba.so"]);
+    world.tree.file("/etc/ld-musl-x86_64.path", b"/none\0:/a");
+    assert_eq!(world.missing(), ["liba.so"]);
+    world.tree.file("/etc/ld-musl-x86_64.path", b"/none:/a\0/lib");
+    assert_eq!(world.found(), ["/a/liba.so"]);
+}
