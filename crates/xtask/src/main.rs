@@ -7,6 +7,7 @@ mod command;
 mod deny;
 mod error;
 mod freebsd;
+mod fuzz;
 mod packages;
 mod programs;
 mod test;
@@ -25,6 +26,8 @@ Chores of thinjail.
   cargo xtask test [--no-skips]   run all tests; as root, install what they need first
   cargo xtask ci                  all that CI asks: formatting, lints, build, tests, docs, licences, FreeBSD
   cargo xtask bench [--rounds N]  compare with peers and write docs/benchmarks.md
+  cargo xtask fuzz [--for 10m] [TARGET...]
+                                  fuzz the parsers and the walk, 15 s each, from the corpus in fuzz/
   cargo xtask deny                check the dependencies against deny.toml
   cargo xtask vm test             the system tests in a virtual machine: Linux 6.1, systemd, cgroup v2
   cargo xtask vm run DIR SCRIPT   run `sh SCRIPT` in a copy of DIR in that machine
@@ -64,6 +67,7 @@ fn run(words: &[&str]) -> Result<bool> {
         ["vm", "run", dir, script] => vm::run(&workspace, std::path::Path::new(dir), script, |line| println!("{line}")),
         ["freebsd", words @ ..] => freebsd::freebsd(&workspace, words),
         ["bench", flags @ ..] => bench::bench(&workspace, flags),
+        ["fuzz", words @ ..] => fuzz::fuzz(&workspace, words),
         ["deny"] => deny::deny(&workspace),
         ["packages"] => {
             println!("{}", packages::install_line(&packages::all()));

@@ -27,6 +27,7 @@ const PACKAGES: &[Package] = &[
     package("dns-root-data", "the trust anchor that unbound starts with"),
     package("dnsmasq", "a daemon whose shipped profile is tested"),
     package("e2fsprogs", "makes its disk"),
+    package("g++", "compiles libFuzzer, which is C++"),
     package("gcc", "small C programs that the tests run in a jail, and the linker"),
     package("gunicorn", "a server of Python programs, tested behind nginx"),
     package("haproxy", "a daemon whose shipped profile is tested"),
