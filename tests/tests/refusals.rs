@@ -85,8 +85,7 @@ fn what_a_filter_or_an_old_kernel_refuses_is_told() {
         ("mount_setattr:error=ENOSYS", KERNEL),
         ("mount_setattr:error=EPERM", ROOT),
         ("move_mount:error=EPERM", ROOT),
-        // Docker's filter says so to whoever may not make namespaces.
-        ("clone3:error=ENOSYS", KERNEL),
+        ("clone3,clone:error=ENOSYS", KERNEL),
         ("clone3:error=EPERM", ROOT),
         ("clone3:error=EINVAL", "CONFIG_NAMESPACES"),
         ("clone3:error=ENOSPC", "user.max_*_namespaces"),

@@ -16,7 +16,7 @@ mod tree;
 mod unprivileged;
 
 use std::io;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::OwnedFd;
 use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -89,23 +89,26 @@ struct Confinement<'a> {
     hostname: Option<&'a str>,
     /// How much of proc(5) is to be seen inside.
     proc: Option<ProcView>,
+    /// landlock(7) alone, in the host's own tree.
+    landlocked: bool,
 }
 
 /// What a plan says of it.
 fn confinement(plan: &Plan) -> Result<Confinement<'_>, RunError> {
     let steps = || plan.inside.iter().map(|planned| &planned.step);
     let confine = steps().find_map(|step| match step {
-        Step::Confine(Confine::Linux { namespaces, hostname }) => Some((namespaces, hostname)),
+        Step::Confine(Confine::Linux { namespaces, hostname }) => Some((&namespaces[..], hostname.as_deref(), false)),
+        Step::Confine(Confine::Landlock) => Some((&[][..], None, true)),
         _ => None,
     });
-    let Some((namespaces, hostname)) = confine else {
+    let Some((namespaces, hostname, landlocked)) = confine else {
         return Err(tree::malformed("it does not say which namespaces"));
     };
     let proc = steps().find_map(|step| match step {
         Step::Proc { view, .. } => Some(*view),
         _ => None,
     });
-    Ok(Confinement { namespaces, hostname: hostname.as_deref(), proc })
+    Ok(Confinement { namespaces, hostname, proc, landlocked })
 }
 
 /// What can be refused before anything is touched.
@@ -193,7 +196,7 @@ fn run_applied(
 
 /// Ends a jail that must not go on, and waits until it is gone.
 fn kill(jail: &Jail) {
-    let _ = rustix::process::pidfd_send_signal(jail.init_fd.as_fd(), rustix::process::Signal::KILL);
+    let _ = supervisor::kill(jail);
     let _ = supervisor::reap(jail.init);
 }
 
@@ -233,7 +236,9 @@ fn channel() -> Result<(OwnedFd, OwnedFd), RunError> {
 /// Makes pid 1 first and the tree then: while we build it, the kernel makes pid 1's other namespaces.
 fn start(plan: &Plan, made: &[HostDir], clock: &mut Clock) -> Result<Started, RunError> {
     let confinement = confinement(plan)?;
-    let child = Child::prepare(plan, &confinement, limits::entrances(plan, made)?)?;
+    let files = confinement.landlocked.then(|| landlock::files(plan, made)).transpose()?;
+    let child = Child::prepare(plan, &confinement, limits::entrances(plan, made)?, files.as_deref())?;
+    drop(files);
     let (life, childs_life) = channel()?;
     let (report, childs_report) = channel()?;
     // The kernel then tells us the sender's pid as it is on the host, whatever it is inside; unix(7).
@@ -257,19 +262,22 @@ fn start(plan: &Plan, made: &[HostDir], clock: &mut Clock) -> Result<Started, Ru
         let _ = supervisor::reap(init);
         error
     };
-    let tree = tree::build(&plan.inside, made).map_err(end)?;
-    clock.phase("tree");
-    // If it fails, pid 1 has told why.
-    let _ = handover::send(&life, &tree);
-    let Tree { late, .. } = tree;
-    let shown = late.into_iter().map(|late| late.shown).collect();
+    let mut shown = Vec::new();
+    if !confinement.landlocked {
+        let tree = tree::build(&plan.inside, made).map_err(end)?;
+        clock.phase("tree");
+        // If it fails, pid 1 has told why.
+        let _ = handover::send(&life, &tree);
+        let Tree { late, .. } = tree;
+        shown = late.into_iter().map(|late| late.shown).collect();
+    }
     let (main, main_fd, marks) = await_exec(plan, &report, &life, &Inside { late: shown, confinement }).map_err(end)?;
     for (name, mark) in ["hand over", "root", "proc", "fork", "ids"].into_iter().zip(&marks[1..]) {
         clock.until(name, *mark);
     }
     clock.phase("exec");
     clock.timings.fork_to_exec = Duration::from_nanos(marks[MARKS - 1].saturating_sub(begin));
-    Ok(Started { jail: Jail { init, init_fd, main_fd, life }, main })
+    Ok(Started { jail: Jail { init, init_fd, main_fd, life, landlocked: confinement.landlocked }, main })
 }
 
 /// What the child's numbers mean.

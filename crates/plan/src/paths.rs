@@ -55,7 +55,7 @@ impl Plan {
 
 fn step_paths(step: &Step, paths: &mut BTreeMap<RootPath, PathKind>) {
     let (at, kind) = match step {
-        Step::MakeHostDir { .. } | Step::MakeCgroup { .. } | Step::Confine(_) => return,
+        Step::MakeHostDir { .. } | Step::MakeCgroup { .. } | Step::Allow { .. } | Step::Confine(_) => return,
         Step::MakeDir { at, .. } => (at, PathKind::Dir),
         Step::PutFile { at, .. } => (at, PathKind::File),
         Step::Symlink { at, to } => (at, PathKind::Symlink { to: to.clone() }),
@@ -87,7 +87,7 @@ impl Step {
     #[must_use]
     pub fn at(&self) -> Option<&RootPath> {
         match self {
-            Self::MakeHostDir { .. } | Self::MakeCgroup { .. } | Self::Confine(_) => None,
+            Self::MakeHostDir { .. } | Self::MakeCgroup { .. } | Self::Allow { .. } | Self::Confine(_) => None,
             Self::MakeDir { at, .. }
             | Self::PutFile { at, .. }
             | Self::Symlink { at, .. }

@@ -10,6 +10,7 @@ mod exec;
 mod freebsd;
 mod identity;
 mod inside;
+mod isolated;
 mod landlock;
 mod ld_elf_hints;
 mod ld_so_cache;
@@ -57,8 +58,11 @@ pub fn resolve(name: &str, spec: &Spec, facts: &Facts) -> Result<Plan, Vec<Probl
     let argv = command(spec, &mut report);
     let mut who = identity::resolve(spec, facts, &mut report);
     // Whoever may not carry it out sees what root would.
+    let landlocked = isolated::wanted(spec, kind, &mut report);
     let own = kind == SystemKind::Linux && facts.caller != 0 && privilege(spec, facts).is_empty();
-    report.notes.extend(unprivileged::note(own, &who, facts));
+    if !landlocked {
+        report.notes.extend(unprivileged::note(own, &who, facts));
+    }
     let network = exec::network(spec, &mut report);
     let hostname = exec::hostname(spec, kind, &mut report);
 
@@ -91,11 +95,15 @@ pub fn resolve(name: &str, spec: &Spec, facts: &Facts) -> Result<Plan, Vec<Probl
     report.keep(root(&mut inside, kind));
 
     let mut steps = inside.finish(facts, &mut report);
+    if landlocked {
+        steps = isolated::rules(steps, spec, facts, &mut report);
+    }
     if own {
         unprivileged::own(&mut who.ids, facts, [&mut host, &mut steps]);
     }
     let program = programs.main.clone().unwrap_or_else(RootPath::root);
-    let exec = exec::exec(spec, program, argv, &who, network, facts, &mut report);
+    let mut exec = exec::exec(spec, program, argv, &who, network, facts, &mut report);
+    exec.landlock.own_signals = landlocked && facts.landlock >= landlock::SCOPES;
     check_chdir(&exec.chdir, &inside, facts, &mut report);
     let stop = exec::stop(spec, kind, &mut report);
     let confine = match kind {
@@ -106,7 +114,10 @@ pub fn resolve(name: &str, spec: &Spec, facts: &Facts) -> Result<Plan, Vec<Probl
                     Problem::setup("params: these are jail(8)'s parameters").help("write them under [freebsd]"),
                 );
             }
-            linux::confine(hostname, network, own)
+            match landlocked {
+                true => isolated::confine(),
+                false => linux::confine(hostname, network, own),
+            }
         }
         SystemKind::FreeBsd => freebsd::confine(name, spec, hostname, network, &mut report),
     };

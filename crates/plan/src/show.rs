@@ -196,6 +196,8 @@ fn columns(step: &Step) -> [String; 3] {
                 ProcView::Full => "read-only, what tells of the host is masked".into(),
             },
         ),
+        Step::Allow { source, access } => row("allow", &source.path, rights(*access)),
+        Step::Confine(Confine::Landlock) => row("confine", &"", "landlock, in the host's own tree".into()),
         Step::Confine(Confine::Linux { namespaces, hostname }) => {
             let name =
                 hostname.as_ref().map_or_else(|| "the host's name".into(), |name| format!("host name {}", plain(name)));

@@ -73,6 +73,8 @@ pub struct Spec {
     pub hostname: Option<String>,
     /// `inherit` (default) or `none`.
     pub network: Option<String>,
+    /// What makes the jail: `namespaces` (default) or `landlock`.
+    pub isolation: Option<String>,
     /// Abstract unix sockets of the host: `none` (default) or `inherit`.
     pub abstract_sockets: Option<String>,
     /// The ports that TCP sockets may be bound to; else all.

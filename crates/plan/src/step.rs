@@ -81,6 +81,13 @@ pub enum Step {
         /// What is written into which of its files.
         settings: Vec<(String, String)>,
     },
+    /// A file or directory of the host that may be used where it is; landlock(7). Linux.
+    Allow {
+        /// What. Without an id it is a file of the system's, by its path.
+        source: Source,
+        /// What the program may do with it.
+        access: Access,
+    },
     /// A directory inside.
     MakeDir {
         /// Where.
@@ -169,6 +176,8 @@ pub enum Confine {
         /// sethostname(2) inside; none keeps the host's.
         hostname: Option<String>,
     },
+    /// landlock(7) alone: the host's own tree, of which only what is allowed may be opened.
+    Landlock,
     /// jail(2).
     FreeBsd {
         /// Parameters by name, sorted; values as jail(8) takes them, "" for a boolean that is set.

@@ -110,7 +110,9 @@ pub fn planned(plan: &Plan) -> Listing {
                 put(at.as_str(), Kind::Directory, Said { mount: Some(mount), ..Said::default() });
             }
             Step::Confine(_) => {}
-            Step::MakeHostDir { .. } | Step::MakeCgroup { .. } => panic!("a step of the host is inside: {step:?}"),
+            Step::MakeHostDir { .. } | Step::MakeCgroup { .. } | Step::Allow { .. } => {
+                panic!("a step of the host is inside: {step:?}")
+            }
         }
     }
     listing
@@ -137,7 +139,7 @@ pub fn seen(entries: &[Entry], plan: &Plan) -> Listing {
             | Step::Tmpfs { at: place, .. }
             | Step::Devices { at: place, .. }
             | Step::Proc { at: place, .. } => place.as_str() == at,
-            Step::Confine(_) | Step::MakeHostDir { .. } | Step::MakeCgroup { .. } => false,
+            Step::Confine(_) | Step::MakeHostDir { .. } | Step::MakeCgroup { .. } | Step::Allow { .. } => false,
         })
     };
     let device_link = |entry: &Entry| entry.kind == Kind::Symlink && entry.path.starts_with("/dev/");

@@ -87,6 +87,9 @@ pub(crate) struct Wanted {
     /// inherit (the default) or none
     #[arg(long, value_name = "HOW", help_heading = "How it runs")]
     network: Option<String>,
+    /// namespaces (the default) or landlock, which needs none but hides no names
+    #[arg(long, value_name = "HOW", help_heading = "How it runs")]
+    isolation: Option<String>,
     /// Abstract unix sockets of the host: none (the default) or inherit
     #[arg(long, value_name = "HOW", help_heading = "How it runs")]
     abstract_sockets: Option<String>,
@@ -151,6 +154,7 @@ impl Wanted {
             chdir: self.chdir,
             hostname: self.hostname,
             network: self.network,
+            isolation: self.isolation,
             abstract_sockets: self.abstract_sockets,
             tcp_bind: self.tcp_bind,
             tcp_connect: self.tcp_connect,

@@ -11,11 +11,12 @@ use rustix::mount::{
     FsMountFlags, FsOpenFlags, MountAttrFlags, MoveMountFlags, UnmountFlags, fsconfig_create, fsconfig_set_string,
     fsmount, fsopen, move_mount, unmount,
 };
-use rustix::process::{DumpableBehavior, Gid, Resource, Rlimit, Uid};
+use rustix::process::{DumpableBehavior, Gid, Resource, Rlimit, Signal, Uid};
 use rustix::thread::{self, CapabilitySet, CapabilitySets};
+use thinjail_closure::tree::Kind;
 use thinjail_plan::path::RootPath;
 use thinjail_plan::plan::{By, Exec, Network, Plan};
-use thinjail_plan::step::ProcView;
+use thinjail_plan::step::{Access, ProcView};
 use thinjail_sys::linux::exec::{StringList, execve};
 use thinjail_sys::linux::keyring::join_session_keyring;
 use thinjail_sys::linux::landlock::Ruleset;
@@ -59,6 +60,8 @@ pub(super) struct Child {
     landlock: Option<Ruleset>,
     /// Where to enter the groups that hold the limits of the whole jail.
     cgroups: Vec<OwnedFd>,
+    /// landlock(7) alone: no namespaces, and the host's own tree.
+    landlocked: bool,
     pub(super) wait_all: bool,
 }
 
@@ -85,10 +88,11 @@ impl Child {
         plan: &Plan,
         confine: &Confinement<'_>,
         groups_of_processes: Vec<OwnedFd>,
+        files: Option<&[(OwnedFd, Kind, Access)]>,
     ) -> Result<Self, RunError> {
         let exec = &plan.exec;
-        let Confinement { namespaces, hostname, proc } = *confine;
-        let unprivileged = namespaces.iter().any(|name| name == USER);
+        let Confinement { namespaces, hostname, proc, landlocked } = *confine;
+        let unprivileged = namespaces.iter().any(|name| name == USER) || !rustix::process::geteuid().is_root();
         let bad = |what: &str, why: &str| {
             RunError::setup(format!("prepare {} for {}", what, exec.program), std::io::Error::other(why.to_owned()))
         };
@@ -126,7 +130,8 @@ impl Child {
             filter: Filter::of(&exec.syscalls)
                 .ok_or_else(|| bad("the filter of system calls", "there is no such system call"))?,
             cgroups: groups_of_processes,
-            landlock: landlock::ruleset(&exec.landlock).map_err(|cause| {
+            landlocked,
+            landlock: landlock::ruleset(&exec.landlock, files).map_err(|cause| {
                 RunError::setup(format!("make the rules of landlock(7) for {}", exec.program), cause)
             })?,
             wait_all: plan.stop.wait == thinjail_plan::plan::Wait::All,
@@ -164,7 +169,7 @@ impl Child {
             }
         };
         drop(report);
-        init::run(main, life, self.wait_all)
+        init::run(main, life, self.wait_all, self.landlocked)
     }
 
     /// Takes the root and starts the main process; gives its pid.
@@ -180,27 +185,34 @@ impl Child {
         // For the main process, which begins with what we have; and for ourselves, since a pid 1 gets no signal from inside that
         // it has no handler for, and Rust's runtime has some, which could be run one upon the other until their stack is full.
         signal::all_default().map_err(io_at(Phase::Guard))?;
-        init::die_with_supervisor(life.as_fd()).map_err(at(Phase::Guard))?;
+        if self.landlocked {
+            // Those whose parents end come to us, and we end them.
+            rustix::process::set_child_subreaper(Some(rustix::process::getpid())).map_err(at(Phase::Guard))?;
+        } else {
+            init::die_with_supervisor(life.as_fd()).map_err(at(Phase::Guard))?;
+        }
         // In a pid namespace of its own a process has another number: 0 is whoever writes.
         for group in &self.cgroups {
             rustix::io::write(group, b"0").map_err(at(Phase::Group))?;
         }
-        process::unshare(self.namespaces.without(CloneFlags::NEWPID)).map_err(io_at(Phase::Namespaces))?;
-        // In a user namespace the kernel makes one only as long as another is to be seen.
-        let proc = self.proc.map(proc).transpose().map_err(at(Phase::Proc))?;
-        leave_host()?;
-        if let Some(name) = &self.hostname {
-            rustix::system::sethostname(name.to_bytes()).map_err(at(Phase::Hostname))?;
+        if !self.landlocked {
+            process::unshare(self.namespaces.without(CloneFlags::NEWPID)).map_err(io_at(Phase::Namespaces))?;
+            // In a user namespace the kernel makes one only as long as another is to be seen.
+            let proc = self.proc.map(proc).transpose().map_err(at(Phase::Proc))?;
+            leave_host()?;
+            if let Some(name) = &self.hostname {
+                rustix::system::sethostname(name.to_bytes()).map_err(at(Phase::Hostname))?;
+            }
+            if self.own_network {
+                use rustix::net::{AddressFamily, SocketFlags, SocketType, socket_with};
+                let socket = socket_with(AddressFamily::INET, SocketType::DGRAM, SocketFlags::CLOEXEC, None)
+                    .map_err(at(Phase::Loopback))?;
+                loopback_up(&socket).map_err(io_at(Phase::Loopback))?;
+            }
+            marks[0] = now();
+            take_tree(life.as_fd(), proc.as_ref(), marks)?;
+            drop(proc);
         }
-        if self.own_network {
-            use rustix::net::{AddressFamily, SocketFlags, SocketType, socket_with};
-            let socket = socket_with(AddressFamily::INET, SocketType::DGRAM, SocketFlags::CLOEXEC, None)
-                .map_err(at(Phase::Loopback))?;
-            loopback_up(&socket).map_err(io_at(Phase::Loopback))?;
-        }
-        marks[0] = now();
-        take_tree(life.as_fd(), proc.as_ref(), marks)?;
-        drop(proc);
         marks[3] = now();
         process::vfork(stack, &mut || {
             marks[4] = now();
@@ -246,6 +258,10 @@ impl Child {
             })?;
         }
         self.take_ids()?;
+        if self.landlocked {
+            // No pid namespace ends us with our parent. A change of ids clears it.
+            rustix::process::set_parent_process_death_signal(Some(Signal::KILL)).map_err(at(Phase::Guard))?;
+        }
         // We still run in pid 1's memory, and with fs.suid_dumpable = 1 the new ids have made it dumpable: whoever is this user
         // on the host could trace us, and write to it.
         rustix::process::set_dumpable_behavior(DumpableBehavior::NotDumpable).map_err(at(Phase::Guard))?;
@@ -271,6 +287,8 @@ impl Child {
             match thread::remove_capability_from_bounding_set(one) {
                 // Past the last one that this kernel has.
                 Err(Errno::INVAL) => break,
+                // Who is not root has none to lose, and gets none by no_new_privs.
+                Err(Errno::PERM) if self.landlocked && self.groups.is_none() => break,
                 other => other.map_err(at(Phase::Capabilities))?,
             }
         }

@@ -50,8 +50,8 @@ const KERNEL: &str =
     "thinjail needs Linux 5.12 or newer, and a container's seccomp filter that lets its system calls through";
 
 /// What root may lack.
-const PRIVILEGE: &str =
-    "CAP_SYS_ADMIN is needed: run it as root; in a container, one that is allowed to mount (docker: --privileged)";
+const PRIVILEGE: &str = "CAP_SYS_ADMIN is needed: run it as root; in a container, one that is allowed to mount (docker: --privileged); or write \
+     isolation = \"landlock\", which needs no namespaces and hides less: `thinjail plan` says what";
 
 /// What ENOSPC means of a mount that is not attached: the kernel counts it as a mount namespace.
 const NAMESPACES: &str =

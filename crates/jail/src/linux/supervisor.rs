@@ -10,6 +10,7 @@ use rustix::process::{Pid, PidfdFlags, Signal, WaitId, WaitIdOptions, pidfd_open
 use thinjail_sys::linux::memory;
 use thinjail_sys::linux::signal::{self, SignalSet};
 
+use super::init;
 use super::message::{Message, SIZE};
 use crate::run::Outcome;
 use crate::supervise::machine::{self, Action, Event, Rules, State};
@@ -57,6 +58,8 @@ pub(super) struct Jail {
     pub(super) main_fd: OwnedFd,
     /// To pid 1.
     pub(super) life: OwnedFd,
+    /// Without a pid namespace: what we call pid 1 is an ordinary process, and ends the others before itself.
+    pub(super) landlocked: bool,
 }
 
 /// How long a jail runs before we take it for one that stays, and give back the memory that its start took.
@@ -150,7 +153,7 @@ fn act(jail: &Jail, action: Action) -> std::io::Result<()> {
     match action {
         Action::SignalMain(number) => send(&jail.main_fd, number),
         Action::SignalAll(number) => signal_all(jail, number),
-        Action::Kill => send(&jail.init_fd, machine::signal::KILL),
+        Action::Kill => kill(jail),
     }
 }
 
@@ -159,6 +162,17 @@ fn send(to: &OwnedFd, number: i32) -> std::io::Result<()> {
     match pidfd_send_signal(to.as_fd(), signal) {
         // It has just ended; we will hear of it.
         Ok(()) | Err(Errno::SRCH) => Ok(()),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Ends every process of a jail: the kernel does it where pid 1 dies, and init where the socket to us does.
+pub(super) fn kill(jail: &Jail) -> std::io::Result<()> {
+    if !jail.landlocked {
+        return send(&jail.init_fd, machine::signal::KILL);
+    }
+    match rustix::net::shutdown(&jail.life, rustix::net::Shutdown::Both) {
+        Ok(()) | Err(Errno::NOTCONN) => Ok(()),
         Err(error) => Err(error.into()),
     }
 }
@@ -173,6 +187,16 @@ fn own_pid_in_proc() -> String {
 fn signal_all(jail: &Jail, number: i32) -> std::io::Result<()> {
     // In a pid namespace whose /proc is still that of another, its numbers are those of strangers.
     if rustix::process::getpid().as_raw_nonzero().to_string() != own_pid_in_proc() {
+        return Ok(());
+    }
+    if jail.landlocked {
+        for pid in init::below(jail.init) {
+            // Looked at again once it is held: a pid may have come to another process meanwhile.
+            let Ok(fd) = pidfd_open(pid, PidfdFlags::empty()) else { continue };
+            if init::below(jail.init).contains(&pid) {
+                send(&fd, number)?;
+            }
+        }
         return Ok(());
     }
     let namespace = |pid: &str| std::fs::read_link(format!("/proc/{pid}/ns/pid"));

@@ -196,7 +196,7 @@ impl Builder<'_> {
                 self.devices(at, nodes, links, &below)
             }
             Step::Proc { at, view } => self.proc(at, *view),
-            Step::MakeHostDir { .. } | Step::MakeCgroup { .. } | Step::Confine(_) => {
+            Step::MakeHostDir { .. } | Step::MakeCgroup { .. } | Step::Allow { .. } | Step::Confine(_) => {
                 Err(malformed("a step of the host is among those inside"))
             }
         }

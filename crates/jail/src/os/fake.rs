@@ -390,7 +390,9 @@ impl Os for Fake {
             }
             Step::Confine(Confine::FreeBsd { params }) => Some(Undo::RemoveJail { name: name(params), jid: None }),
             Step::MakeCgroup { parent, name, .. } => Some(Undo::RemoveCgroup { path: parent.join(name).ok()? }),
-            Step::Confine(Confine::Linux { .. }) | Step::MakeDir { .. } => None,
+            Step::Confine(Confine::Linux { .. } | Confine::Landlock) | Step::Allow { .. } | Step::MakeDir { .. } => {
+                None
+            }
             Step::PutFile { .. } | Step::Symlink { .. } => None,
         }
     }
@@ -410,7 +412,9 @@ impl Os for Fake {
                     .ok_or(io::ErrorKind::NotFound.into())
                     .and_then(|undo| self.make(&undo).map(|()| Some(undo)))
             }
-            Step::Confine(Confine::Linux { .. }) => return Err(StepError::NotHere { system: "the fake" }),
+            Step::Confine(Confine::Linux { .. } | Confine::Landlock) | Step::Allow { .. } => {
+                return Err(StepError::NotHere { system: "the fake" });
+            }
         };
         undo.map(|undo| ((), undo)).map_err(|cause| StepError::Step { what: format!("do {step:?}"), cause })
     }

@@ -165,6 +165,7 @@ impl Os for Host {
             | Step::PutFile { .. }
             | Step::Symlink { .. }
             | Step::MakeCgroup { .. }
+            | Step::Allow { .. }
             | Step::Proc { .. }
             | Step::Confine(_) => None,
         }
@@ -211,7 +212,7 @@ impl Os for Host {
                 let point = self.point(at, Kind::Directory)?;
                 (at, devices::mount(&point, *ruleset)?)
             }
-            Step::MakeCgroup { .. } | Step::Proc { .. } | Step::Confine(_) => {
+            Step::MakeCgroup { .. } | Step::Allow { .. } | Step::Proc { .. } | Step::Confine(_) => {
                 return Err(StepError::NotHere { system: "FreeBSD" });
             }
         };

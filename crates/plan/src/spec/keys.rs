@@ -61,6 +61,7 @@ pub(super) const KEYS: &[(&str, Shape)] = &[
     ("group", Shape::Text),
     ("groups", Shape::List),
     ("hostname", Shape::Text),
+    ("isolation", Shape::Text),
     ("limits", Shape::NumbersOrTexts),
     ("linux", Shape::System),
     ("log-dir", Shape::Text),

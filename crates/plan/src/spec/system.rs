@@ -57,6 +57,7 @@ impl Spec {
             chdir,
             hostname,
             network,
+            isolation,
             abstract_sockets,
             tcp_bind,
             tcp_connect,
@@ -100,6 +101,7 @@ impl Spec {
         replace(&mut self.chdir, chdir);
         replace(&mut self.hostname, hostname);
         replace(&mut self.network, network);
+        replace(&mut self.isolation, isolation);
         replace(&mut self.abstract_sockets, abstract_sockets);
         append_optional(&mut self.tcp_bind, tcp_bind);
         append_optional(&mut self.tcp_connect, tcp_connect);

@@ -73,6 +73,29 @@ fn of_ports_and_abstract_sockets() {
 }
 
 #[test]
+fn of_isolation() {
+    assert_eq!(problem("isolation = \"jail\"").1, "write one of namespaces, landlock");
+    let isolated = |more: &str| problem(&format!("isolation = \"landlock\"\n{more}")).0;
+    assert_eq!(isolated("network = \"none\""), "isolation = \"landlock\": network = \"none\" needs a namespace");
+    assert_eq!(isolated("hostname = \"a\""), "isolation = \"landlock\": hostname needs a namespace");
+    assert_eq!(isolated("tmp = true"), "isolation = \"landlock\": there is no /tmp of its own without a mount");
+    let elsewhere = "[[mount]]\nsource = \"/etc/hosts\"\ntarget = \"/hosts\"";
+    assert_eq!(isolated(elsewhere), "isolation = \"landlock\": /etc/hosts can't be at /hosts inside");
+    let old = World { landlock: 0, ..World::linux() };
+    assert_eq!(
+        old.problem(&www("isolation = \"landlock\"")).0,
+        "isolation = \"landlock\": this kernel has no Landlock (Linux 5.13 can)"
+    );
+    // Every loss is said; and on an older kernel one more.
+    let losses = |landlock| {
+        let plan = World { landlock, ..World::linux() }.plan(&www("isolation = \"landlock\""));
+        plan.notes.iter().filter(|note| note.starts_with("loss: ")).count()
+    };
+    assert!(losses(7) >= 6);
+    assert_eq!(losses(5), losses(7) + 1);
+}
+
+#[test]
 fn of_limits() {
     assert_eq!(
         problem("limits.memoryuse = \"1G\""),

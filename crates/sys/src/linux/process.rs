@@ -78,7 +78,14 @@ pub fn clone3(flags: CloneFlags) -> io::Result<Side> {
     args.pidfd = (&raw mut pidfd) as u64;
     // SAFETY: no CLONE_VM, so the child has its own copy of everything and no stack is shared; the process has one
     // thread (a rule of the project, see the crate's doc), so no lock is held by another; `pidfd` outlives the call.
-    let pid = unsafe { libc::syscall(libc::SYS_clone3, &raw const args, size_of::<libc::clone_args>()) };
+    let mut pid = unsafe { libc::syscall(libc::SYS_clone3, &raw const args, size_of::<libc::clone_args>()) };
+    if pid == -1 && io::Error::last_os_error().raw_os_error() == Some(libc::ENOSYS) {
+        // Containers say so, since their filters can't see its flags; those of clone(2) they see. On all machines that we are
+        // built for the flags come first, and the place for the pidfd third.
+        let (flags, none) = (args.flags | args.exit_signal, 0_u64);
+        // SAFETY: as above.
+        pid = unsafe { libc::syscall(libc::SYS_clone, flags, none, &raw mut pidfd, none, none) };
+    }
     match pid {
         -1 => Err(io::Error::last_os_error()),
         0 => Ok(Side::Child),
