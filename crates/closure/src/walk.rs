@@ -30,8 +30,9 @@ pub(crate) struct Loaded {
     pub(crate) path: PathBuf,
     /// The same without links. For the program this is what /proc/self/exe says.
     pub(crate) resolved: Resolved,
-    /// Who asked for it first: `l_loader` in glibc.
-    pub(crate) by: Option<usize>,
+    /// The nearest of those up the chain of who asked for whom first (`l_loader` in glibc) that has a search path which
+    /// counts for it. A chain may be thousands long.
+    pub(crate) above: Option<usize>,
     /// It stands in the queue.
     pub(crate) queued: bool,
     /// Its `DT_RPATH` and `DT_RUNPATH`, split when first needed.
@@ -295,8 +296,19 @@ impl<'a, 't> Walk<'a, 't> {
         if let Some(soname) = object.soname.as_ref().filter(|_| self.loader != Loader::Musl) {
             self.call(&soname.clone(), at);
         }
-        self.loaded.push(Loaded { object, path, resolved, by, queued: false, rpath: None, runpath: None });
+        let above = by.and_then(|by| if self.is_inherited(by) { Some(by) } else { self.loaded[by].above });
+        self.loaded.push(Loaded { object, path, resolved, above, queued: false, rpath: None, runpath: None });
         at
+    }
+
+    /// Whether what an object says of where to search is for those too who come with it.
+    fn is_inherited(&self, at: usize) -> bool {
+        let object = &self.loaded[at].object;
+        match self.loader {
+            Loader::Glibc => object.rpath.is_some() && object.runpath.is_none(),
+            Loader::Musl => object.rpath.is_some() || object.runpath.is_some(),
+            Loader::FreeBsd => false,
+        }
     }
 
     /// Puts a path down. One file may be there by several: each is opened, so each has to be there.

@@ -62,7 +62,7 @@ fn by_name(walk: &mut Walk<'_, '_>, search: &mut Search, name: &str, by: usize) 
             if found.is_some() {
                 return found;
             }
-            next = walk.loaded[at].by;
+            next = walk.loaded[at].above;
         }
     }
     let directories = library_path(walk);
