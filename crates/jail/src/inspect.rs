@@ -63,6 +63,8 @@ impl Host {
                 if let Some(machines) = &mut system.accept {
                     machines.retain(this_system::runs);
                 }
+                // `$OSREL` of FreeBSD's loader.
+                system.release = Some(rustix::system::uname().release().to_string_lossy().into_owned());
                 system
             }
             false => closure::System { caller, ..closure::System::default() },
