@@ -148,6 +148,13 @@ impl Filter {
         if *syscalls == Syscalls::default() {
             return Some(Self::Default);
         }
+        Self::own(syscalls)
+    }
+
+    /// On its own, for its room on the stack: the rules take some pages, which every start would pay for.
+    #[cold]
+    #[inline(never)]
+    fn own(syscalls: &Syscalls) -> Option<Self> {
         let numbers = |words: &[String]| -> Option<Vec<u32>> {
             words.iter().map(|word| call(word).map(number)).collect::<Option<_>>()
         };
