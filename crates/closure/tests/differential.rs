@@ -114,6 +114,12 @@ fn compare(files: BTreeSet<PathBuf>, interpreter_of: impl Fn(&Object) -> Option<
 
 const LOADER: &str = "/lib64/ld-linux-x86-64.so.2";
 
+/// Where skips are forbidden, the packages that xtask names are installed, and there are so many. Elsewhere any will do.
+fn enough(count: usize, expected: usize) {
+    let all = std::env::var_os("THINJAIL_NO_SKIPS").is_some();
+    assert!(count >= if all { expected } else { 20 }, "only {count} files were compared");
+}
+
 #[test]
 fn our_list_is_the_loaders_list_for_every_program() {
     need!(skip::path(LOADER));
@@ -121,7 +127,7 @@ fn our_list_is_the_loaders_list_for_every_program() {
     let count = compare(files(&directories, false), |object| {
         object.interpreter.clone().filter(|path| path.contains("/ld-linux"))
     });
-    assert!(count > 20, "only {count} programs");
+    enough(count, 500);
 }
 
 #[test]
@@ -130,5 +136,5 @@ fn our_list_is_the_loaders_list_for_every_library() {
     let count = compare(files(&["/usr/lib", "/usr/libexec"], true), |object| {
         (object.machine == Machine::X86_64 && !object.needs.is_empty()).then(|| LOADER.into())
     });
-    assert!(count > 20, "only {count} libraries");
+    enough(count, 1000);
 }

@@ -20,6 +20,7 @@ const fn package(name: &'static str, why: &'static str) -> Package {
 
 /// All of them. A new one goes here with its reason, and nowhere else.
 const PACKAGES: &[Package] = &[
+    package("apache2-bin", "many modules, for which the closure is compared with the loader"),
     package("bind9-dnsutils", "dig, the client of unbound and dnsmasq"),
     package("busybox-static", "a static program for the jail; and the probe that walks the tree from inside"),
     package("curl", "the client of nginx"),
@@ -29,6 +30,8 @@ const PACKAGES: &[Package] = &[
     package("e2fsprogs", "makes its disk"),
     package("g++", "compiles libFuzzer, which is C++"),
     package("gcc", "small C programs that the tests run in a jail, and the linker"),
+    package("gdb", "a program of 60 libraries, for which the closure is compared with the loader"),
+    package("git", "many programs, likewise"),
     package("gunicorn", "a server of Python programs, tested behind nginx"),
     package("haproxy", "a daemon whose shipped profile is tested"),
     package("libc6-dev", "headers for them"),
@@ -52,6 +55,7 @@ const PACKAGES: &[Package] = &[
     package("redis-server", "a daemon whose shipped profile is tested"),
     package("redis-tools", "the client of redis"),
     package("ruby", "a runtime that is tested"),
+    package("samba-libs", "many libraries with paths of their own, for which the closure is compared with the loader"),
     package("shellcheck", "lints the shell scripts that we ship and write"),
     package("strace", "shows which files a program opened, which the closure must hold"),
     package("unbound", "a daemon whose shipped profile is tested"),
@@ -63,7 +67,11 @@ const PEERS: &[Package] = &[
     package("crun", "a peer"),
     package("firejail", "a peer"),
     package("gcc", "compiles the program that tells when its main began"),
+    package("gdb", "a program of 60 libraries, that peers list"),
     package("libc6-dev", "a static libc for it"),
+    package("libtree", "a peer of ldd"),
+    package("pax-utils", "a peer of ldd: lddtree"),
+    package("python3-pyelftools", "reads ELF for lddtree"),
     package("systemd-container", "a peer: systemd-nspawn"),
 ];
 
