@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use proptest::prelude::*;
 use thinjail_closure::elf::{ElfError, Object};
-use thinjail_closure::hints::{ld_elf_hints, ld_so_cache};
+use thinjail_closure::hints::{ld_elf_hints, ld_so_cache, libmap};
 use thinjail_closure::tree::{DirTree, Kind, Tree};
 use thinjail_closure::{script, tokens};
 use thinjail_tests::temp::TempDir;
@@ -34,7 +34,8 @@ fn damaged(bytes: Vec<u8>) -> impl Strategy<Value = Vec<u8>> {
 }
 
 fn elf() -> Vec<u8> {
-    program(GLIBC).soname("me").needs("liba.so").rpath("$ORIGIN").symbol("pthread_exit").build()
+    let note = r#"[{"soname":["libz.so"],"priority":"required"}]"#;
+    program(GLIBC).soname("me").needs("liba.so").rpath("$ORIGIN").symbol("pthread_exit").note(note).build()
 }
 
 proptest! {
@@ -72,6 +73,25 @@ proptest! {
         for magic in [&b"glibc-ld.so.cache1.1"[..], b"ld.so-1.7.0\0"] {
             let cache = ld_so_cache::Cache::parse([magic, &bytes[..]].concat(), false);
             let _ = cache.lookup("libc.so.6", 0x303, || &[]);
+        }
+    }
+
+    #[test]
+    fn a_random_libmap_is_never_a_panic_and_its_size_bounds_the_maps(
+        bytes in prop::collection::vec(prop::sample::select(b"ab/[]# \t\n\r\0=,$".to_vec()), 0..400),
+    ) {
+        let mut map = libmap::LibMap::default();
+        let mut constraint = None;
+        for line in libmap::lines(&bytes) {
+            match line {
+                libmap::Line::Constraint(name) => constraint = Some(name),
+                libmap::Line::Map(from, to) => map.add(constraint, from, to),
+                libmap::Line::Include(_) | libmap::Line::IncludeDirectory(_) => {}
+            }
+        }
+        prop_assert!(libmap::lines(&bytes).count() <= bytes.len());
+        for name in ["a", "b", "/a", "a/b", "$DEFAULT$", ""] {
+            let _ = map.find(name, "a");
         }
     }
 
