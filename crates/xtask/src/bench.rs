@@ -1,5 +1,6 @@
 //! `cargo xtask bench`: thinjail beside its peers, in the same run, in turns. It writes docs/benchmarks.md.
 
+mod listing;
 mod machine;
 mod memory;
 mod peers;
@@ -16,6 +17,7 @@ use crate::error::{Context, Error, Result};
 use crate::packages;
 use crate::programs;
 use crate::workspace::Workspace;
+use listing::Listing;
 use memory::Process;
 use peers::{Absent, Scene};
 use sample::Row;
@@ -31,6 +33,7 @@ struct Measured {
     ready: Vec<Row>,
     inner: Vec<Row>,
     memory: Vec<Process>,
+    listing: Listing,
 }
 
 /// Measures, prints and writes the page.
@@ -58,7 +61,9 @@ pub(crate) fn bench(workspace: &Workspace, flags: &[&str]) -> Result<bool> {
     println!("building, {rounds} rounds");
     let inner = ready::inner(&scene, rounds, &ready)?;
     let memory = memory::private(&scene)?;
-    let measured = Measured { machine: machine::about(workspace)?, whole, absent, ready, inner, memory };
+    println!("listing, {rounds} rounds");
+    let listing = listing::measure(&scene, rounds)?;
+    let measured = Measured { machine: machine::about(workspace)?, whole, absent, ready, inner, memory, listing };
 
     let page = report::page(&measured, rounds);
     let path = workspace.root().join("docs/benchmarks.md");

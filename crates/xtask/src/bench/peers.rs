@@ -123,6 +123,11 @@ pub(super) fn whole(scene: &Scene) -> (Vec<Peer>, Vec<Absent>) {
             argv
         }),
     ];
+    present(wanted)
+}
+
+/// Those of them that run here, and those that don't with what they said.
+pub(super) fn present(wanted: impl IntoIterator<Item = Peer>) -> (Vec<Peer>, Vec<Absent>) {
     let mut peers = Vec::new();
     let mut absent = Vec::new();
     for peer in wanted {

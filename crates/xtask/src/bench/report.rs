@@ -4,12 +4,18 @@ use std::fmt::Write;
 use std::time::Duration;
 
 use super::Measured;
+use super::listing::{Listing, PROGRAM};
 use super::sample::Row;
 
 /// What issue 2 asks for, as parts of the peer's time.
 const WHOLE_LIMIT: f64 = 0.6;
 const INNER_LIMIT: f64 = 0.35;
 const MEMORY_LIMIT: u64 = 1024 * 1024;
+
+/// What issue 4 asks for: the same for each peer; a time for each of many programs, and memory.
+const LISTING_LIMITS: [(&str, f64); 3] = [("libtree", 0.75), ("ld.so --list", 0.5), ("ldd", 0.12)];
+const PROGRAM_LIMIT: Duration = Duration::from_micros(100);
+const LISTING_MEMORY: u64 = 30 << 20;
 
 const OURS: &str = "thinjail";
 
@@ -66,7 +72,45 @@ pub(super) fn page(measured: &Measured, rounds: usize) -> String {
         let verdict = verdict(supervisor.alone <= MEMORY_LIMIT);
         line(&mut page, &format!("\nThe supervisor may have {} KiB: {verdict}.", MEMORY_LIMIT / 1024));
     }
+    listing(&mut page, &measured.listing);
     page
+}
+
+fn listing(page: &mut String, listing: &Listing) {
+    line(
+        page,
+        &format!(
+            "\n## Listing libraries\n\n\
+            What {PROGRAM} needs, which has about 60 libraries, as a whole process. ldd and ld.so run what the program names as\n\
+            its interpreter; the others read.\n"
+        ),
+    );
+    table(page, &listing.rows);
+    for (name, why) in &listing.absent {
+        line(page, &format!("\n{name} is not measured: {why}."));
+    }
+    for (peer, most) in LISTING_LIMITS {
+        if listing.rows.iter().any(|row| row.name == peer) {
+            limit(page, &listing.rows, peer, most);
+        }
+    }
+    let all = &listing.all;
+    let each = all.median / u32::try_from(all.programs.max(1)).unwrap_or(u32::MAX);
+    line(
+        page,
+        &format!(
+            "\nAll {} ELF programs of the machine in one call of `thinjail ldd`: {} ms, {} µs a program, where {} is the\n\
+            limit: {}. It had {} KiB of memory at most, where {} is the limit: {}.",
+            all.programs,
+            ms(all.median),
+            each.as_micros(),
+            PROGRAM_LIMIT.as_micros(),
+            verdict(each <= PROGRAM_LIMIT),
+            all.memory / 1024,
+            LISTING_MEMORY / 1024,
+            verdict(all.memory <= LISTING_MEMORY)
+        ),
+    );
 }
 
 fn table(page: &mut String, rows: &[Row]) {
@@ -111,6 +155,7 @@ fn line(page: &mut String, line: &str) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::bench::listing::All;
     use crate::bench::memory::Process;
 
     fn of(name: &'static str, ms: u64) -> Row {
@@ -124,6 +169,11 @@ mod tests {
             absent: vec![("crun", "no such file".into())],
             ready: vec![of(OURS, 1)],
             inner: vec![of(OURS, ours), of("bwrap", 10)],
+            listing: Listing {
+                rows: vec![of(OURS, ours), of("libtree", 10)],
+                absent: vec![("lddtree", "no such file".into())],
+                all: All { programs: 10, median: Duration::from_millis(ours), memory: 5 << 20 },
+            },
             memory: vec![Process { name: "thinjail, supervisor".into(), alone: 300 << 10, of_two: 20 << 10 }],
         }
     }
@@ -140,6 +190,9 @@ mod tests {
             "crun is not measured: no such file.",
             "| thinjail, supervisor | 300 | 20 |",
             "The supervisor may have 1024 KiB: met.",
+            "Against libtree: 0.50, where 0.75 is the limit: met.",
+            "lddtree is not measured: no such file.",
+            "in one call of `thinjail ldd`: 5.00 ms, 500 µs a program, where 100 is the\nlimit: **missed**. It had 5120 KiB",
         ] {
             assert!(page.contains(text), "{text}\n{page}");
         }

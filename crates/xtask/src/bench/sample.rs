@@ -57,14 +57,19 @@ pub(super) fn in_turns(peers: &[Peer], rounds: usize, measure: fn(&Peer) -> Resu
     Ok(peers.iter().zip(times).map(|(peer, times)| Row::new(peer.name, times)).collect())
 }
 
-/// From before the start until the status is there.
+/// From before the start until the status is there, which has to be a good one.
 pub(super) fn whole(peer: &Peer) -> Result<Duration> {
+    let (time, good) = timed(peer)?;
+    if good { Ok(time) } else { Err(failed(&peer.command(), peer)) }
+}
+
+/// The same, and whether the status is a good one.
+pub(super) fn timed(peer: &Peer) -> Result<(Duration, bool)> {
     let mut command = peer.command();
     command.stdout(Stdio::null()).stderr(Stdio::null());
     let start = Instant::now();
     let status = command.status().context(|| format!("run {}", peer.name))?;
-    let time = start.elapsed();
-    if status.success() { Ok(time) } else { Err(failed(&command, peer)) }
+    Ok((start.elapsed(), status.success()))
 }
 
 pub(super) fn failed(command: &Command, peer: &Peer) -> Error {
