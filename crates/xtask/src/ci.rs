@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use crate::error::{Error, Result};
 use crate::totals::Totals;
 use crate::workspace::Workspace;
-use crate::{command, deny, freebsd, fuzz, packages, vm};
+use crate::{command, deny, freebsd, fuzz, ordinary, packages, vm};
 
 /// One stage: whether it passed; tests add to the totals.
 type Stage = (&'static str, fn(&Workspace, &mut Totals) -> Result<bool>);
@@ -18,6 +18,11 @@ const STAGES: &[Stage] = &[
     ("deny", |workspace, _| deny::deny(workspace)),
     ("clippy", clippy),
     ("test", readme_test),
+    ("ordinary", |workspace, totals| {
+        let counted = ordinary::test(workspace)?;
+        *totals += counted;
+        Ok(counted.failed == 0 && counted.passed > 0)
+    }),
     ("fuzz", |workspace, _| fuzz::run(workspace, fuzz::SHORT, fuzz::TARGETS)),
     ("docs", docs),
     ("man", man),

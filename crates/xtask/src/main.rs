@@ -8,6 +8,7 @@ mod deny;
 mod error;
 mod freebsd;
 mod fuzz;
+mod ordinary;
 mod packages;
 mod programs;
 mod test;
@@ -26,6 +27,7 @@ Chores of thinjail.
   cargo xtask test [--no-skips]   run all tests; as root, install what they need first
   cargo xtask ci                  all that CI asks: formatting, lints, build, tests, docs, licences, FreeBSD
   cargo xtask bench [--rounds N]  compare with peers and write docs/benchmarks.md
+  cargo xtask ordinary            the tests that need no root, as an ordinary user
   cargo xtask fuzz [--for 10m] [TARGET...]
                                   fuzz the parsers and the walk, 15 s each, from the corpus in fuzz/
   cargo xtask deny                check the dependencies against deny.toml
@@ -68,6 +70,11 @@ fn run(words: &[&str]) -> Result<bool> {
         ["freebsd", words @ ..] => freebsd::freebsd(&workspace, words),
         ["bench", flags @ ..] => bench::bench(&workspace, flags),
         ["fuzz", words @ ..] => fuzz::fuzz(&workspace, words),
+        ["ordinary"] => {
+            let totals = ordinary::test(&workspace)?;
+            println!("{totals}");
+            Ok(totals.failed == 0)
+        }
         ["deny"] => deny::deny(&workspace),
         ["packages"] => {
             println!("{}", packages::install_line(&packages::all()));

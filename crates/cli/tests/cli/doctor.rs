@@ -5,7 +5,7 @@ use std::process::Command;
 use serde_json::Value;
 use thinjail_tests::{need, skip};
 
-use crate::run_thinjail::{said, thinjail};
+use crate::run_thinjail::{binary, said, thinjail};
 use crate::scratch::Scratch;
 
 #[test]
@@ -26,7 +26,7 @@ fn doctor_says_no_to_who_can_make_no_jail_and_how_to() {
     need!(skip::namespaces());
     let forbidden = "echo 0 >/proc/sys/user/max_user_namespaces && exec \"$0\" doctor";
     let ids = ["--user", "--map-user=1000", "--map-group=1000", "--keep-caps"];
-    let told = said(Command::new("unshare").args(ids).args(["sh", "-c", forbidden, env!("CARGO_BIN_EXE_thinjail")]));
+    let told = said(Command::new("unshare").args(ids).args(["sh", "-c", forbidden]).arg(binary()));
     assert_eq!((told.code, told.err.as_str()), (1, ""), "{told:?}");
     assert!(
         told.out.ends_with("no jail works here\n") && told.out.contains("user.max_user_namespaces=15000"),

@@ -1,6 +1,12 @@
 //! Runs the real binary and holds on to what it said.
 
+use std::path::PathBuf;
 use std::process::Command;
+
+/// The binary that cargo built for these tests, or the copy of it that an ordinary user may execute.
+pub(crate) fn binary() -> PathBuf {
+    std::env::var_os("THINJAIL_BIN").map_or_else(|| env!("CARGO_BIN_EXE_thinjail").into(), PathBuf::from)
+}
 
 /// What came of it.
 #[derive(Debug)]
@@ -17,7 +23,7 @@ pub(crate) fn thinjail<S: AsRef<std::ffi::OsStr>>(words: &[S]) -> Said {
 
 /// The same in a changed environment.
 pub(crate) fn thinjail_with<S: AsRef<std::ffi::OsStr>>(words: &[S], change: impl FnOnce(&mut Command)) -> Said {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_thinjail"));
+    let mut command = Command::new(binary());
     command.args(words).env_remove("THINJAIL_PROFILE_PATH");
     change(&mut command);
     said(&mut command)

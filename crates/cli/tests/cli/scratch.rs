@@ -7,6 +7,8 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering};
 
+use crate::run_thinjail::binary;
+
 pub(crate) struct Scratch(PathBuf);
 
 impl Scratch {
@@ -49,7 +51,7 @@ impl Scratch {
         let copy = self.0.join("thinjail");
         // By another process: a test beside this one may fork at any moment, and what its child then has open for writing
         // can't be executed.
-        assert!(Command::new("cp").arg(env!("CARGO_BIN_EXE_thinjail")).arg(&copy).status().unwrap().success());
+        assert!(Command::new("cp").arg(binary()).arg(&copy).status().unwrap().success());
         fs::set_permissions(&copy, fs::Permissions::from_mode(0o755)).unwrap();
         let mut command = Command::new(copy);
         command.uid(65534).gid(65534).env_remove("THINJAIL_PROFILE_PATH");
