@@ -240,6 +240,34 @@ fn what_the_daemon_has_left_in_its_directory_is_told_and_never_removed() {
 }
 
 #[test]
+fn a_run_in_a_directory_that_an_earlier_one_left_full_keeps_it_and_takes_it_back() {
+    need!(skip::namespaces());
+    let _alone = alone();
+    let daemon = Daemon::new("reused");
+    let before = daemon.snapshot();
+    let run = || thinjail(["run", &daemon.name]).profiles(&daemon.profiles).spawn();
+    let mut killed = run();
+    killed.wait_for_stdout("up");
+    let socket = daemon.run_dir().join("socket");
+    fs::write(&socket, "").unwrap();
+    killed.signal(Signal::KILL);
+    killed.finish();
+    let mut running = run();
+    running.wait_for_stdout("up");
+    // As a daemon does that finds its own socket there: now the directory is empty, but in use.
+    fs::remove_file(&socket).unwrap();
+    daemon.ask("clean").expect_code(0);
+    assert!(daemon.run_dir().exists());
+    running.stop();
+    daemon.assert_as(&before);
+    assert!(
+        !fs::read_dir(STATE)
+            .unwrap()
+            .any(|entry| { entry.unwrap().file_name().to_string_lossy().starts_with(&daemon.name) })
+    );
+}
+
+#[test]
 fn a_pid_that_is_another_process_s_by_now_is_not_signalled() {
     need!(skip::namespaces());
     let _alone = alone();

@@ -157,7 +157,19 @@ pub(crate) fn clean(state: &State, key: &str, left: &mut dyn FnMut(&str)) -> Res
     }
 }
 
-/// The same for a journal that is ours already.
+/// The same; a journal in which something could not be taken back is not let go.
+pub(crate) fn clean_journal(state: &State, key: &str, left: &mut dyn FnMut(&str)) -> Result<Option<Journal>, RunError> {
+    let Claim::Ours(sheet) = state.claim(key, false)? else { return Ok(None) };
+    let name = key.rsplit_once('+').map_or(key, |(name, _)| name);
+    let (mut journal, cleaned) = recover(sheet, name, left)?;
+    if cleaned == Cleaned::Left {
+        return Ok(Some(journal));
+    }
+    journal.close().map_err(|cause| RunError::setup(format!("remove the journal of {key}"), cause))?;
+    Ok(None)
+}
+
+/// The same as [`clean`] for a journal that is ours already.
 pub(crate) fn clean_sheet(sheet: Sheet, key: &str, left: &mut dyn FnMut(&str)) -> Result<Cleaned, RunError> {
     let name = key.rsplit_once('+').map_or(key, |(name, _)| name);
     let (mut journal, cleaned) = recover(sheet, name, left)?;

@@ -7,13 +7,16 @@ use serde::Serialize;
 use thinjail_plan::path::HostPath;
 
 pub use crate::claim::Cleaned;
-use crate::claim::{clean, clean_sheet, is_of, key, lives};
+use crate::claim::{clean, clean_journal, clean_sheet, is_of, key, lives};
+use crate::journal::Journal;
 use crate::journal::line::{Process, Verb};
 use crate::journal::read::{Read, read};
 use crate::look::Moment;
+use crate::os::End;
 use crate::run::RunError;
-use crate::state::{Claim, State, signal};
+use crate::state::{Claim, ONE_OF_A_NAME, State, host, signal};
 use crate::supervise::machine::signal::{KILL, TERM};
+use crate::teardown::teardown;
 
 /// How a jail is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -184,13 +187,52 @@ fn tell(name: &str, supervisor: Option<Process>, number: i32) -> Result<(), RunE
     })
 }
 
-/// Before a plan is made for a jail of this name: takes back what an earlier one has left, so that the plan does not count on it.
-/// Who is not root leaves nothing.
-///
-/// # Errors
-/// Where a journal can't be used; nothing was touched then.
-pub fn recover(name: &str, left: &mut dyn FnMut(&str)) -> Result<Cleaned, RunError> {
-    if rustix::process::geteuid().is_root() { clean_up(name, left) } else { Ok(Cleaned::Nothing) }
+/// What earlier jails of a name have left, and what could not be taken back. It is held, so that nobody takes it away under the
+/// jail that uses it now: a directory that was full when that one began.
+#[derive(Debug, Default)]
+#[must_use]
+pub struct Leftovers {
+    held: Vec<(String, Journal)>,
+}
+
+/// Before a plan is made for a jail that is to run: takes back what earlier ones of its name have left, so that the plan does
+/// not count on it. A journal that can't be used is told, and no reason not to run. Who is not root leaves nothing.
+pub fn recover(name: &str, left: &mut dyn FnMut(&str)) -> Leftovers {
+    let mut leftovers = Leftovers::default();
+    if rustix::process::geteuid().is_root()
+        && let Err(error) = leftovers.find(name, left)
+    {
+        left(&error.on_one_line());
+    }
+    leftovers
+}
+
+impl Leftovers {
+    fn find(&mut self, name: &str, left: &mut dyn FnMut(&str)) -> Result<(), RunError> {
+        let Some(state) = State::find()? else { return Ok(()) };
+        for key in state.keys()?.into_iter().filter(|found| is_of(found, name)) {
+            match clean_journal(&state, &key, left) {
+                // Where a name has one journal only, the jail takes it over with what is in it.
+                Ok(Some(journal)) if !ONE_OF_A_NAME => self.held.push((name.to_owned(), journal)),
+                Ok(_) => {}
+                Err(error) => left(&error.on_one_line()),
+            }
+        }
+        Ok(())
+    }
+
+    /// The jail that used it is gone: takes it back now, if that can be.
+    pub fn take_back(self, left: &mut dyn FnMut(&str)) {
+        for (name, mut journal) in self.held {
+            match host(&name) {
+                Ok(mut os) => teardown(&mut os, &mut journal, End::Stopped, &mut |error| left(&error.describe())),
+                Err(error) => left(&error.on_one_line()),
+            }
+            if let Err(error) = journal.close() {
+                left(&format!("remove the journal of {name}: {error}"));
+            }
+        }
+    }
 }
 
 /// Takes back what jails of this name have left; one that runs is left alone.

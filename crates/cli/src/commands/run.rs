@@ -17,12 +17,8 @@ pub(super) fn execute(args: Run, subject: &Subject, mut clock: Clock) -> Result<
     let source = Source::this()?;
     let (name, spec) = wanted(subject, args.about.profile, args.about.wanted, source.kind())?;
     clock.done("parse");
-    if !args.dry_run && makes_on_host(&spec, source.kind()) {
-        // One that can't be used is no reason not to run: whoever can't go on beside it says so later.
-        if let Err(error) = life::recover(&name, &mut report::say) {
-            report::failure(&error.into());
-        }
-    }
+    let looks = !args.dry_run && makes_on_host(&spec, source.kind());
+    let leftovers = looks.then(|| life::recover(&name, &mut report::say));
     let facts = source.facts(&spec);
     clock.done("inspect");
     let plan = resolve(&name, &spec, &facts).map_err(|problems| report::first(problems, &subject.check()))?;
@@ -41,7 +37,11 @@ pub(super) fn execute(args: Run, subject: &Subject, mut clock: Clock) -> Result<
         return Err(report::first(problems, &subject.check()));
     }
     let mut teller = Teller { program: plan.exec.program.to_string(), clock: args.timings.then_some(clock) };
-    match thinjail_jail::run::run(&plan, &mut teller)? {
+    let outcome = thinjail_jail::run::run(&plan, &mut teller);
+    if let Some(leftovers) = leftovers {
+        leftovers.take_back(&mut report::say);
+    }
+    match outcome? {
         Outcome::Exited(status) => Ok(Exit::Program(u8::try_from(status & 0xff).unwrap_or(u8::MAX))),
         Outcome::Signaled(signal) => {
             report::say(&format!("{}: exited on signal {signal}", plan.exec.program));

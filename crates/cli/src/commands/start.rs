@@ -19,7 +19,7 @@ pub(super) fn execute(args: Start, subject: &Subject) -> Result<Exit, Failure> {
     }
     let source = Source::this()?;
     let (name, spec) = wanted(subject, args.about.profile, args.about.wanted, source.kind())?;
-    life::recover(&name, &mut report::say)?;
+    life::clean_up(&name, &mut report::say)?;
     let facts = source.facts(&spec);
     let plan = resolve(&name, &spec, &facts).map_err(|problems| report::first(problems, &subject.check()))?;
     source.verify(&plan, &facts)?;
