@@ -55,3 +55,13 @@ fn nothing_inside_can_end_or_stop_init() {
 pub(super) fn perl_args<'a>(flags: &[&'a str], script: &'a str) -> Vec<&'a str> {
     [&["run"], flags, &["--", PERL, "-e", script]].concat()
 }
+
+#[test]
+fn a_standard_descriptor_that_was_closed_is_dev_null_inside() {
+    let _alone = alone();
+    need!(skip::namespaces());
+    let closing = ["/bin/sh", "-c", "exec \"$@\" 0<&- 2>&-", "sh"];
+    let script = "$null = (stat '/dev/null')[6]; print join ' ', map { (stat $_)[6] == $null } *STDIN, *STDERR";
+    let finished = thinjail_through(closing, ["run", "--", PERL, "-e", script]).run();
+    assert_eq!(finished.expect_code(0).stdout, "1 1");
+}

@@ -11,6 +11,7 @@ use std::os::unix::ffi::OsStringExt;
 macro_rules! start {
     ($main:path) => {
         #[doc(hidden)]
+        // SAFETY: the symbol is libc's entry, of this very type; the caller's `no_main` sees to it that there is no other.
         #[unsafe(no_mangle)]
         pub extern "C" fn main(argc: i32, argv: *const *const std::ffi::c_char) -> i32 {
             let prepared =
