@@ -4,6 +4,7 @@
 mod child;
 pub(crate) mod doctor;
 mod guardian;
+mod hooks;
 mod limits;
 mod message;
 mod params;
@@ -21,6 +22,7 @@ use thinjail_sys::freebsd::process;
 
 use self::child::Child;
 use self::guardian::Guardian;
+use self::hooks::{BEFORE, Hook, Hooks};
 use self::params::Params;
 use self::supervisor::Signals;
 use crate::apply::apply;
@@ -37,19 +39,25 @@ use crate::teardown::teardown;
 
 /// See [`crate::run::run`].
 pub(crate) fn run(plan: &Plan, verb: Verb, observer: &mut dyn Observer) -> Result<Outcome, RunError> {
-    let params = check(plan)?;
+    let (params, hooks) = check(plan)?;
     let signals = Signals::take().map_err(|cause| RunError::setup("take signals as data".into(), cause))?;
     // Every mode in a plan is meant as it is written; the program gets its own umask.
     rustix::process::umask(rustix::fs::Mode::empty());
     let mut clock = Clock::start();
     let (root, steps) = steps(plan, params.name())?;
+    let name = params.name().to_owned();
+    let hooks = Hooks::new(hooks, &name, root.clone());
     let mut os = Host::new(root);
     let mut journal = claim::open(plan, verb)?;
+    if let Err(error) = hooks.run("exec.prepare", None) {
+        let _ = journal.close();
+        return Err(error);
+    }
     let made = apply(&mut os, &steps, &mut journal, &mut |error| observer.left(&error.describe()));
     let result = match made {
         Ok(_) => {
             clock.phase("root");
-            let result = run_applied(plan, params, &mut os, &mut journal, &signals, clock, observer);
+            let result = run_applied(plan, (params, &hooks), &mut os, &mut journal, &signals, clock, observer);
             os.let_go();
             let end = if result.is_err() { End::Failed } else { End::Stopped };
             teardown(&mut os, &mut journal, end, &mut |error| observer.left(&error.describe()));
@@ -57,6 +65,7 @@ pub(crate) fn run(plan: &Plan, verb: Verb, observer: &mut dyn Observer) -> Resul
         }
         Err(error) => Err(step_failed(error)),
     };
+    tell(&hooks, "exec.release", observer);
     if let Err(error) = journal.close() {
         observer.left(&format!("remove the journal: {error}"));
     }
@@ -64,7 +73,7 @@ pub(crate) fn run(plan: &Plan, verb: Verb, observer: &mut dyn Observer) -> Resul
 }
 
 /// What can be refused before anything is touched.
-fn check(plan: &Plan) -> Result<Params, RunError> {
+fn check(plan: &Plan) -> Result<(Params, &[Hook]), RunError> {
     if plan.system.kind() != SystemKind::FreeBsd {
         let cause = io::Error::other("it is a plan for Linux, and this is FreeBSD");
         return Err(RunError::setup(format!("run {}", plan.name), cause));
@@ -96,14 +105,14 @@ fn check(plan: &Plan) -> Result<Params, RunError> {
     if let Some(path) = &plan.pidfile {
         pidfile::check_free(path)?;
     }
-    let params = plan.inside.iter().find_map(|planned| match &planned.step {
-        Step::Confine(Confine::FreeBsd { params }) => Some(params),
+    let confine = plan.inside.iter().find_map(|planned| match &planned.step {
+        Step::Confine(Confine::FreeBsd { params, hooks }) => Some((params, hooks)),
         _ => None,
     });
-    let params = params.ok_or_else(|| {
+    let (params, hooks) = confine.ok_or_else(|| {
         RunError::setup(format!("run {}", plan.name), io::Error::other("the plan has no step that makes a jail"))
     })?;
-    Params::new(params)
+    Ok((Params::new(params)?, hooks))
 }
 
 /// Where the root is, and all that is done on the host: its directories first.
@@ -129,17 +138,19 @@ fn step_failed(error: StepError) -> RunError {
 /// With the root in place: the pidfile, the guardian, the jail.
 fn run_applied(
     plan: &Plan,
-    mut params: Params,
+    (mut params, hooks): (Params, &Hooks<'_>),
     os: &mut Host,
     journal: &mut Journal,
     signals: &Signals,
     mut clock: Clock,
     observer: &mut dyn Observer,
 ) -> Result<Outcome, RunError> {
+    // While it may still be written to.
+    hooks.run("exec.prestart", None)?;
     os.seal().map_err(step_failed)?;
     params.set_path(os.root());
     let name = params.name().to_owned();
-    let child = Child::prepare(plan, params)?;
+    let child = Child::prepare(plan, params, hooks.any(&BEFORE))?;
     let (pid_number, mut pidfile) = match &plan.pidfile {
         Some(path) => Pidfile::claim_written(path, journal).map(|(number, pidfile)| (Some(number), Some(pidfile)))?,
         None => (None, None),
@@ -150,8 +161,10 @@ fn run_applied(
     let number = journal.will(undo).map_err(RunError::unwritten)?;
     let guardian = Guardian::start(os, journal, pidfile.take(), &plan.exec.descriptors, &name)?;
     let (guardian, mut pidfile) = guardian;
-    let result = run_guarded(plan, child, &guardian, (pidfile.as_mut(), journal), signals, &mut clock, observer);
+    let result =
+        run_guarded(plan, (child, hooks), &guardian, (pidfile.as_mut(), journal), signals, &mut clock, observer);
     guardian.end();
+    tell(hooks, "exec.poststop", observer);
     if supervisor::gone(&name, os.root()) {
         journal.undone(number);
     }
@@ -165,14 +178,14 @@ fn run_applied(
 
 fn run_guarded(
     plan: &Plan,
-    child: Child,
+    (child, hooks): (Child, &Hooks<'_>),
     guardian: &Guardian,
     (pidfile, journal): (Option<&mut Pidfile>, &mut Journal),
     signals: &Signals,
     clock: &mut Clock,
     observer: &mut dyn Observer,
 ) -> Result<Outcome, RunError> {
-    let jail = start::start(plan, child, guardian.pid(), signals, clock)?;
+    let jail = start::start(plan, child, hooks, guardian.pid(), signals, clock)?;
     if let Some(pidfile) = pidfile {
         // rc.subr(8) sees no process of a jail: what it is told of is the supervisor.
         let pid = rustix::process::getpid().as_raw_nonzero().get();
@@ -185,9 +198,19 @@ fn run_guarded(
         jail.kill();
         return Err(error);
     }
+    if let Err(error) = hooks.run("exec.poststart", Some(jail.jid)) {
+        jail.kill();
+        return Err(error);
+    }
     observer.started(&clock.timings);
     let rules = Rules { stop: &plan.stop, tty: plan.exec.tty };
-    let outcome = supervisor::supervise(&jail, rules, signals);
+    let outcome = supervisor::supervise(&jail, rules, signals, &mut || {
+        for which in ["exec.prestop", "exec.stop"] {
+            if let Err(error) = hooks.run(which, Some(jail.jid)) {
+                observer.left(&format!("{error}{}", cause_of(&error)));
+            }
+        }
+    });
     if outcome.is_err() {
         jail.kill();
     }
@@ -196,6 +219,18 @@ fn run_guarded(
         observer.background();
     }
     Ok(outcome)
+}
+
+/// Runs hooks of the end, whose failure stops nothing.
+fn tell(hooks: &Hooks<'_>, which: &str, observer: &mut dyn Observer) {
+    if let Err(error) = hooks.run(which, None) {
+        observer.left(&format!("{error}{}", cause_of(&error)));
+    }
+}
+
+/// What follows an error on one line.
+fn cause_of(error: &RunError) -> String {
+    error.cause.as_ref().map_or_else(String::new, |cause| format!(": {cause}"))
 }
 
 /// Names the time since the last phase.

@@ -203,12 +203,12 @@ fn columns(step: &Step) -> [String; 3] {
                 hostname.as_ref().map_or_else(|| "the host's name".into(), |name| format!("host name {}", plain(name)));
             row("confine", &"", format!("namespaces {}; {name}", namespaces.join(" ")))
         }
-        Step::Confine(Confine::FreeBsd { params }) => {
+        Step::Confine(Confine::FreeBsd { params, hooks }) => {
             let param = |(name, value): &(String, String)| match value.as_str() {
                 "" => plain(name),
                 value => format!("{}={}", plain(name), word(value)),
             };
-            row("confine", &"", params.iter().map(param).collect::<Vec<_>>().join(" "))
+            row("confine", &"", params.iter().chain(hooks).map(param).collect::<Vec<_>>().join(" "))
         }
     }
 }

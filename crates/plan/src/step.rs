@@ -182,6 +182,9 @@ pub enum Confine {
     FreeBsd {
         /// Parameters by name, sorted; values as jail(8) takes them, "" for a boolean that is set.
         params: Vec<(String, String)>,
+        /// jail(8)'s exec.* hooks by name, in its order, and what sh(1) is to do.
+        #[serde(default)]
+        hooks: Vec<(String, String)>,
     },
 }
 

@@ -39,6 +39,8 @@ pub(super) struct Child {
     umask: Mode,
     descriptors: Vec<i32>,
     tty: bool,
+    /// For hooks that come between the jail and the program.
+    waits: bool,
 }
 
 /// A place in the set-up that failed.
@@ -64,7 +66,7 @@ const PAUSE: Duration = Duration::from_millis(20);
 
 impl Child {
     /// From a plan.
-    pub(super) fn prepare(plan: &Plan, params: Params) -> Result<Self, RunError> {
+    pub(super) fn prepare(plan: &Plan, params: Params, waits: bool) -> Result<Self, RunError> {
         let exec = &plan.exec;
         let bad = |what: &str, why: &str| {
             RunError::setup(format!("prepare {} for {}", what, exec.program), io::Error::other(why.to_owned()))
@@ -101,20 +103,21 @@ impl Child {
             umask: Mode::from_raw_mode(RawMode::try_from(exec.umask).unwrap_or(0o77)),
             descriptors: exec.descriptors.clone(),
             tty: exec.tty,
+            waits,
         })
     }
 
     /// What the child does, to its end.
-    pub(super) fn run(mut self, report: BorrowedFd<'_>) -> ! {
-        let Failure { phase, index, errno } = self.become_program(report);
+    pub(super) fn run(mut self, report: BorrowedFd<'_>, go: BorrowedFd<'_>) -> ! {
+        let Failure { phase, index, errno } = self.become_program(report, go);
         let words = if phase == Phase::Jail { self.params.message().to_vec() } else { Vec::new() };
         tell(report, &Message::Failed { phase, index, errno, words });
         process::exit(1)
     }
 
     /// Comes back only with a failure.
-    fn become_program(&mut self, report: BorrowedFd<'_>) -> Failure {
-        match self.set_up(report) {
+    fn become_program(&mut self, report: BorrowedFd<'_>, go: BorrowedFd<'_>) -> Failure {
+        match self.set_up(report, go) {
             Ok(()) => {}
             Err(failure) => return failure,
         }
@@ -122,10 +125,10 @@ impl Child {
         io_at(Phase::Exec)(execve(&self.program, &self.argv, &self.env))
     }
 
-    fn set_up(&mut self, report: BorrowedFd<'_>) -> Result<(), Failure> {
+    fn set_up(&mut self, report: BorrowedFd<'_>, go: BorrowedFd<'_>) -> Result<(), Failure> {
         // A directory that is open is a way out of a jail, and jail_set(2) refuses to make one around it.
         let mut kept = self.descriptors.clone();
-        kept.push(report.as_raw_fd());
+        kept.extend([report.as_raw_fd(), go.as_raw_fd()]);
         kept.sort_unstable();
         process::close_all_but(&kept).map_err(io_at(Phase::Descriptors))?;
         signal::all_default().map_err(io_at(Phase::Session))?;
@@ -143,6 +146,10 @@ impl Child {
         }
         let jid = self.attach().map_err(io_at(Phase::Jail))?;
         tell(report, &Message::Attached { jid: jid.0 });
+        // The supervisor's end closes the pipe, and then nothing is to be run.
+        if self.waits && rustix::io::read(go, &mut [0u8; 1]) != Ok(1) {
+            process::exit(1);
+        }
         process::set_ids(&self.groups, self.gid, self.uid).map_err(io_at(Phase::Ids))?;
         // Kernels before 14 do not know it; no mount of the jail honours set-id bits either way.
         let _ = rustix::process::set_no_new_privs(None);

@@ -13,6 +13,7 @@ use thinjail_sys::freebsd::process::{Side, fork};
 
 use super::Clock;
 use super::child::{self, Child};
+use super::hooks::{BEFORE, Hooks};
 use super::message::{Message, SIZE};
 use super::supervisor::{Jail, Signals};
 use crate::run::RunError;
@@ -24,20 +25,23 @@ const SLOW: Timespec = Timespec { tv_sec: 0, tv_nsec: 200_000_000 };
 pub(super) fn start(
     plan: &Plan,
     child: Child,
+    hooks: &Hooks<'_>,
     guardian: Pid,
     signals: &Signals,
     clock: &mut Clock,
 ) -> Result<Jail, RunError> {
     let (report, childs_report) = pipe_with(PipeFlags::CLOEXEC)
         .map_err(|cause| RunError::setup("make a pipe to the jail's first process".into(), cause.into()))?;
+    let (childs_go, go) = pipe_with(PipeFlags::CLOEXEC)
+        .map_err(|cause| RunError::setup("make a pipe to the jail's first process".into(), cause.into()))?;
     let begin = std::time::Instant::now();
     let main =
         match fork().map_err(|cause| RunError::setup(format!("start a process for {}", plan.exec.program), cause))? {
             Side::Parent(pid) => pid,
-            Side::Child => child.run(childs_report.as_fd()),
+            Side::Child => child.run(childs_report.as_fd(), childs_go.as_fd()),
         };
-    drop(childs_report);
-    let jail = match await_exec(plan, &report, signals) {
+    drop((childs_report, childs_go));
+    let jail = match await_exec(plan, &report, &go, hooks, signals) {
         Ok(jid) => Jail { main, jid, guardian },
         Err((error, jid)) => {
             let _ = kill_process(main, Signal::KILL);
@@ -54,7 +58,13 @@ pub(super) fn start(
 }
 
 /// Hears the child until execve(2) has closed its end, or a failure; with the jail's number, as soon as it has one.
-fn await_exec(plan: &Plan, report: &OwnedFd, signals: &Signals) -> Result<Jid, (RunError, Option<Jid>)> {
+fn await_exec(
+    plan: &Plan,
+    report: &OwnedFd,
+    go: &OwnedFd,
+    hooks: &Hooks<'_>,
+    signals: &Signals,
+) -> Result<Jid, (RunError, Option<Jid>)> {
     let mut jid = None;
     let mut ready = false;
     let died =
@@ -67,7 +77,16 @@ fn await_exec(plan: &Plan, report: &OwnedFd, signals: &Signals) -> Result<Jid, (
             Err(cause) => return Err((waiting(cause), jid)),
         }
         match hear(report) {
-            Ok(Some(Message::Attached { jid: number })) => jid = Some(Jid(number)),
+            Ok(Some(Message::Attached { jid: number })) => {
+                jid = Some(Jid(number));
+                for which in BEFORE {
+                    hooks.run(which, jid).map_err(|error| (error, jid))?;
+                }
+                // Whoever does not wait for it may be the program by now.
+                if hooks.any(&BEFORE) {
+                    rustix::io::write(go, &[1]).map_err(|_| (died("it was killed while it started"), jid))?;
+                }
+            }
             Ok(Some(Message::Ready)) => ready = true,
             Ok(Some(Message::Failed { phase, index, errno, words })) => {
                 let name = &plan.name;

@@ -126,8 +126,13 @@ pub(super) fn gone(name: &str, root: &HostPath) -> bool {
 }
 
 /// Waits until the jail is gone; says how the main process ended, and whether it did so unasked and well though others were
-/// left, as one does that goes into the background.
-pub(super) fn supervise(jail: &Jail, rules: Rules<'_>, signals: &Signals) -> io::Result<(Outcome, bool)> {
+/// left, as one does that goes into the background. `stopping` is called once, when it is told to stop.
+pub(super) fn supervise(
+    jail: &Jail,
+    rules: Rules<'_>,
+    signals: &Signals,
+    stopping: &mut dyn FnMut(),
+) -> io::Result<(Outcome, bool)> {
     let start = Instant::now();
     let mut state = State::Running;
     let mut background = false;
@@ -139,6 +144,10 @@ pub(super) fn supervise(jail: &Jail, rules: Rules<'_>, signals: &Signals) -> io:
         if let Event::MainEnded(outcome) = event {
             let left = !wait_all && jail.others();
             background |= left && state == State::Running && outcome == Outcome::Exited(0);
+        }
+        // Before the stop signal, as jail(8) has it.
+        if state == State::Running && matches!(event, Event::Signal { signal: machine::signal::TERM, .. }) {
+            stopping();
         }
         let (after, actions) = machine::next(rules, state, event, start.elapsed());
         state = after;

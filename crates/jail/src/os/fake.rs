@@ -388,7 +388,7 @@ impl Os for Fake {
             Step::Tmpfs { at, .. } | Step::Bind { at, .. } | Step::Devices { at, .. } | Step::Proc { at, .. } => {
                 Some(Undo::Unmount { at: place(at), fsid: None })
             }
-            Step::Confine(Confine::FreeBsd { params }) => Some(Undo::RemoveJail { name: name(params), jid: None }),
+            Step::Confine(Confine::FreeBsd { params, .. }) => Some(Undo::RemoveJail { name: name(params), jid: None }),
             Step::MakeCgroup { parent, name, .. } => Some(Undo::RemoveCgroup { path: parent.join(name).ok()? }),
             Step::Confine(Confine::Linux { .. } | Confine::Landlock) | Step::Allow { .. } | Step::MakeDir { .. } => {
                 None
@@ -404,7 +404,7 @@ impl Os for Fake {
                 self.mount(at)
             }
             Step::MakeDir { at, .. } | Step::PutFile { at, .. } | Step::Symlink { at, .. } => self.put(at),
-            Step::Confine(Confine::FreeBsd { params }) => self.confine(params),
+            Step::Confine(Confine::FreeBsd { params, .. }) => self.confine(params),
             Step::MakeCgroup { .. } => {
                 let undo = self.foresee(step);
                 let failing = self.failing();

@@ -72,7 +72,7 @@ fn every_verb() -> Vec<Planned> {
         bind("/data"),
         planned(Step::Proc { at: at("/proc"), view: ProcView::Pid }),
         tmpfs("/data/tmp"),
-        planned(Step::Confine(Confine::FreeBsd { params: vec![name("x")] })),
+        planned(Step::Confine(Confine::FreeBsd { params: vec![name("x")], hooks: vec![] })),
     ]
 }
 
@@ -292,7 +292,7 @@ fn any_step() -> impl Strategy<Value = Planned> {
         3 => bind(place),
         4 => planned(Step::MakeDir { at: at(place), mode: 0o755, uid: 0, gid: 0 }),
         5 => planned(Step::Proc { at: at(place), view: ProcView::Full }),
-        6 => planned(Step::Confine(Confine::FreeBsd { params: vec![("name".into(), "x".into())] })),
+        6 => planned(Step::Confine(Confine::FreeBsd { params: vec![("name".into(), "x".into())], hooks: vec![] })),
         _ => tmpfs("/"),
     })
 }

@@ -32,6 +32,19 @@ const OURS: [(&str, &str); 14] = [
     ("parent", "take it out"),
 ];
 
+/// jail(8)'s hooks in the order in which they are run.
+const HOOKS: [&str; 9] = [
+    "exec.prepare",
+    "exec.prestart",
+    "exec.created",
+    "exec.start",
+    "exec.poststart",
+    "exec.prestop",
+    "exec.stop",
+    "exec.poststop",
+    "exec.release",
+];
+
 pub(super) fn base(spec: &Spec, inside: &mut Inside, report: &mut Report) {
     for word in &spec.devices {
         let name = word.strip_prefix("/dev/").unwrap_or(word);
@@ -90,7 +103,12 @@ pub(super) fn confine(
     for (family, addresses) in [("ip4", "ip4.addr"), ("ip6", "ip6.addr")] {
         set(family, if spec.params.contains_key(addresses) { "new" } else { ip });
     }
+    let mut hooks: Vec<(String, String)> = Vec::new();
     for (param, value) in &spec.params {
+        if HOOKS.contains(&param.as_str()) {
+            hooks.push((param.clone(), value.clone()));
+            continue;
+        }
         match refused(param) {
             Some(help) => report.problem(Problem::setup(format!("params: {param} is thinjail's own")).help(help)),
             None => {
@@ -101,16 +119,19 @@ pub(super) fn confine(
         }
     }
     let params = params.into_iter().collect();
+    hooks.sort_by_key(|(name, _)| HOOKS.iter().position(|hook| hook == name));
     let why = match network {
         Network::Inherit => "a jail of its own, with the host's network",
         Network::None => "a jail of its own, without a network",
     };
-    Planned { step: Step::Confine(Confine::FreeBsd { params }), why: why.into() }
+    Planned { step: Step::Confine(Confine::FreeBsd { params, hooks }), why: why.into() }
 }
 
 fn refused(param: &str) -> Option<&'static str> {
     if param.starts_with("exec.") {
-        return Some("write the keys for it: user, umask, env, command");
+        return Some(
+            "write the keys for it: user, umask, env, command; hooks are exec.prepare, exec.prestart and their kin",
+        );
     }
     if param.starts_with("mount.") || param.starts_with("vnet") || param.starts_with("zfs.") {
         return Some("take it out: this version does not do that");

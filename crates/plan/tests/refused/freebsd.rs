@@ -41,3 +41,10 @@ fn own_addresses_are_not_inherited() {
     let text = World::freebsd(1_302_001).plan(params).to_string();
     assert!(text.contains(" ip4=new ip4.addr=127.0.0.1 ip6=inherit "), "{text}");
 }
+
+#[test]
+fn hooks_are_run_in_the_order_of_jail_8() {
+    let hooks = "\"exec.stop\" = \"c\"\n\"exec.start\" = \"b\"\n\"exec.prestart\" = \"a b\"";
+    let text = World::freebsd(1_302_001).plan(&format!("user = \"www\"\n[freebsd.params]\n{hooks}")).to_string();
+    assert!(text.contains(" exec.prestart=\"a b\" exec.start=b exec.stop=c"), "{text}");
+}

@@ -165,7 +165,10 @@ fn of_jail_that_are_ours() {
     for (param, help) in [
         ("path", "take it out: the root is made in memory"),
         ("persist", "take it out: the jail ends with its last process"),
-        ("exec.start", "write the keys for it: user, umask, env, command"),
+        (
+            "exec.clean",
+            "write the keys for it: user, umask, env, command; hooks are exec.prepare, exec.prestart and their kin",
+        ),
         ("mount.devfs", "take it out: this version does not do that"),
         ("a b", "write a name of jail(8)'s parameters"),
     ] {

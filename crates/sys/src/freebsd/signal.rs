@@ -40,7 +40,7 @@ pub fn take(set: &SignalSet) -> io::Result<Option<Received>> {
 }
 
 /// `sigaction(SIGXFSZ, {SIG_IGN})`: past RLIMIT_FSIZE write(2) says EFBIG, and the process goes on. [`all_default`] takes it back
-/// for the program. And SIGCHLD as it was meant to be: where the caller ignores it, nobody would learn how children end.
+/// for the program. SIGPIPE likewise: a child that has ended is no end of ours. And SIGCHLD as it was meant to be: where the caller ignores it, nobody would learn how children end.
 ///
 /// setrlimit(2), sigaction(2).
 pub fn prepare() -> io::Result<()> {
@@ -49,6 +49,8 @@ pub fn prepare() -> io::Result<()> {
     if before == libc::SIG_ERR {
         return Err(io::Error::last_os_error());
     }
+    // SAFETY: SIG_IGN runs no code of ours.
+    unsafe { libc::signal(libc::SIGPIPE, libc::SIG_IGN) };
     // SAFETY: SIG_DFL runs no code of ours.
     let before = unsafe { libc::signal(libc::SIGCHLD, libc::SIG_DFL) };
     if before == libc::SIG_ERR { Err(io::Error::last_os_error()) } else { Ok(()) }
