@@ -34,6 +34,12 @@ run() {
     done
 }
 
+# These look at the whole system, so nothing else may run meanwhile.
+cd "$dir" || exit 1
+for test in "$dir"/system/*; do
+    run "system ${test##*/}" "$test" --test-threads=1 "$@"
+done
+
 # tests/ROOM/NAME is run in tree/crates/ROOM, as cargo does it.
 for test in "$dir"/tests/*/*; do
     room=${test#"$dir/tests/"}
@@ -43,12 +49,7 @@ for test in "$dir"/tests/*/*; do
     cd "$CARGO_MANIFEST_DIR" || exit 1
     run "$room ${test##*/}" "$test" "$@"
 done
-
-# These look at the whole system, so nothing else may run meanwhile.
 cd "$dir" || exit 1
-for test in "$dir"/system/*; do
-    run "system ${test##*/}" "$test" --test-threads=1 "$@"
-done
 
 # "test result: ok. 5 passed; 0 failed; ..."; a skipped test is counted by its program as passed.
 passed=0 broken=0 skipped=0

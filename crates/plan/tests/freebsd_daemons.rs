@@ -155,7 +155,7 @@ const DAEMONS: [Daemon; 9] = [
 ];
 
 fn folder() -> std::path::PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/freebsd_daemons")
+    Path::new(&std::env::var_os("CARGO_MANIFEST_DIR").unwrap()).join("tests/freebsd_daemons")
 }
 
 fn host(daemon: &Daemon, osreldate: u32) -> World {
@@ -180,7 +180,9 @@ fn host(daemon: &Daemon, osreldate: u32) -> World {
 
 fn plan(daemon: &Daemon, osreldate: u32) -> Plan {
     let own = folder().join(format!("{}.toml", daemon.name));
-    let shipped = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../profiles").join(format!("{}.toml", daemon.name));
+    let shipped = Path::new(&std::env::var_os("CARGO_MANIFEST_DIR").unwrap())
+        .join("../../profiles")
+        .join(format!("{}.toml", daemon.name));
     let path = if own.exists() { own } else { shipped };
     let spec = toml::parse(&std::fs::read_to_string(path).unwrap(), daemon.name).unwrap();
     match resolve(daemon.name, &spec, &host(daemon, osreldate).facts(&spec)) {

@@ -13,7 +13,7 @@ use thinjail_plan::spec::{Spec, toml};
 use world::World;
 
 fn everything(name: &str) -> String {
-    let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/scenarios/everything");
+    let dir = Path::new(&std::env::var_os("CARGO_MANIFEST_DIR").unwrap()).join("tests/scenarios/everything");
     std::fs::read_to_string(dir.join(name)).unwrap()
 }
 

@@ -14,13 +14,15 @@ const SCENARIOS: [&str; 5] = ["echo", "everything", "memcached", "nginx", "redis
 const SYSTEMS: [&str; 2] = ["linux", "freebsd"];
 
 fn folder(scenario: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/scenarios").join(scenario)
+    Path::new(&std::env::var_os("CARGO_MANIFEST_DIR").unwrap()).join("tests/scenarios").join(scenario)
 }
 
 /// The scenario's own profile, or the one that is shipped under that name.
 fn profile(scenario: &str) -> Spec {
     let own = folder(scenario).join("profile.toml");
-    let shipped = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../profiles").join(format!("{scenario}.toml"));
+    let shipped = Path::new(&std::env::var_os("CARGO_MANIFEST_DIR").unwrap())
+        .join("../../profiles")
+        .join(format!("{scenario}.toml"));
     let path = if own.exists() { own } else { shipped };
     toml::parse(&std::fs::read_to_string(&path).unwrap(), scenario).unwrap()
 }

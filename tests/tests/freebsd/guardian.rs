@@ -51,7 +51,7 @@ fn killed(runner: bool, guardian: bool) {
         if !runner {
             jail.stop();
         }
-        thinjail(["clean"]).run().expect_code(0);
+        thinjail(["clean", "--all"]).run().expect_code(0);
         let left = jails();
         assert!(!left.iter().any(|name| name == "guarded"), "round {round}: {left:?}");
         before.assert_same_now(&[temp.path()]);

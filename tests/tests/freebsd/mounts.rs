@@ -14,11 +14,13 @@ use thinjail_tests::{need, skip};
 use crate::{profile, up};
 
 #[test]
-fn the_devices_are_those_of_the_jails_ruleset_even_where_no_rules_are_loaded() {
+fn the_devices_are_those_of_the_jails_ruleset() {
     need!(skip::root());
     let _alone = alone();
     let listed = thinjail(["run", "--user", "root", "--", "/bin/ls", "/dev"]).run();
     let names: Vec<&str> = listed.expect_code(0).stdout.split_whitespace().collect();
+    // Ruleset 4 shows the terminals, too, which not every kernel has.
+    let names: Vec<&str> = names.into_iter().filter(|name| !["ptmx", "pts"].contains(name)).collect();
     assert_eq!(names, ["fd", "null", "random", "stderr", "stdin", "stdout", "urandom", "zero"]);
     for device in ["mem", "kmem", "io", "pci", "console", "devctl", "ada0", "vtbd0", "mdctl"] {
         let script = format!("test -e /dev/{device}");

