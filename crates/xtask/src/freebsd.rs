@@ -29,7 +29,8 @@ pub(crate) fn freebsd(workspace: &Workspace, words: &[&str]) -> Result<bool> {
     }
 }
 
-/// The whole workspace through clippy, tests included; Debian's own toolchain has none and does with the compiler.
+/// What crates/sys says of FreeBSD's structures by FreeBSD's own headers, then the whole workspace through clippy, tests included;
+/// Debian's own toolchain has none and does with the compiler.
 pub(crate) fn check(workspace: &Workspace) -> Result<bool> {
     let toolchain = Toolchain::ready(workspace)?;
     let lint = if toolchain.has_clippy() { "clippy" } else { "check" };
@@ -37,7 +38,8 @@ pub(crate) fn check(workspace: &Workspace) -> Result<bool> {
     if lint == "clippy" {
         words.extend(["--", "-D", "warnings"]);
     }
-    command::succeeds(&mut toolchain.cargo(workspace, &words))
+    Ok(command::succeeds(&mut toolchain.compile(workspace, "crates/xtask/freebsd-abi.c"))?
+        & command::succeeds(&mut toolchain.cargo(workspace, &words))?)
 }
 
 /// The binary and all test programs, linked; each is looked at and must be a program for our oldest FreeBSD.

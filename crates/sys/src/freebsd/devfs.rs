@@ -45,7 +45,7 @@ const RDEL: u64 = ioc(IN, 1, size_of::<u32>());
 const RGETNEXT: u64 = ioc(IN | OUT, 4, size_of::<Raw>());
 const SGETNEXT: u64 = ioc(IN | OUT, 12, size_of::<u16>());
 
-// The kernel copies this many bytes.
+// The kernel copies this many bytes; crates/xtask/freebsd-abi.c holds it against its header.
 const _: () = assert!(size_of::<Raw>() == 236);
 
 /// What a rule does.

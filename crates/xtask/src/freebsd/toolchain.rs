@@ -41,6 +41,13 @@ impl Toolchain {
         !self.dir.join("bin/cargo").exists()
     }
 
+    /// Compiles a C file of the project against FreeBSD's headers, and keeps nothing of it.
+    pub(super) fn compile(&self, workspace: &Workspace, file: &str) -> Command {
+        let mut compiler = Command::new(self.dir.join("bin/freebsd-cc"));
+        compiler.current_dir(workspace.root()).args(["-c", "-o", "/dev/null", file]);
+        compiler
+    }
+
     /// `cargo VERB --target x86_64-unknown-freebsd` with all that it takes.
     pub(super) fn cargo(&self, workspace: &Workspace, words: &[&str]) -> Command {
         let mut cargo = workspace.cargo(&words[..words.len().min(1)]);
