@@ -107,6 +107,7 @@ fn run(f: &mut fmt::Formatter<'_>, exec: &Exec, kind: SystemKind) -> fmt::Result
     field(f, "descriptors", &format!("0 1 2{more}"))?;
     field(f, "terminal", if exec.tty { "keeps the caller's session" } else { "a session of its own" })?;
     let network = match (exec.network, exec.landlock.own_abstract_sockets) {
+        (Network::None, _) if kind == SystemKind::FreeBsd => "none: no addresses",
         (Network::None, _) => "none but a loopback of its own",
         (Network::Inherit, true) => "the host's, but for abstract sockets",
         (Network::Inherit, false) if kind == SystemKind::Linux => "the host's, with its abstract sockets",
