@@ -82,3 +82,30 @@ fn a_table_of_one_system_holds_there_only() {
     let finished = thinjail(["run", "two"]).profiles(&profiles).run();
     assert_eq!(finished.expect_code(0).stdout, "linux mine\n");
 }
+
+#[test]
+fn secrets_are_read_by_the_user_that_runs_though_only_root_reads_them_outside() {
+    need!(skip::namespaces());
+    let dir = TempDir::new();
+    let key = dir.file("key", "a key\n");
+    thinjail_tests::temp::chmod(&key, 0o600);
+    let lines = |key: &str| {
+        format!(
+            "user = \"nobody\"\nprograms = [\"stat\", \"cat\"]\n{key}\n\
+         command = ['/bin/sh', '-c', 'stat -c \"%U %a\" {0}; cat {0}; : >{0} || echo kept']\nusers = [\"nobody\"]\n",
+            dir.at("key")
+        )
+    };
+    let secrets = format!("secrets = [\"{}\"]", dir.at("key"));
+    let text = {
+        let profile = dir.file("keys.toml", lines(&secrets));
+        thinjail(["run", "--profile", profile.to_str().unwrap()]).run().stdout
+    };
+    assert_eq!(text.lines().take(2).collect::<Vec<_>>(), ["nobody 400", "a key"]);
+    assert_eq!(fs::read_to_string(&key).unwrap(), "a key\n");
+    // Mounted, it stays what it is on the host.
+    let read = format!("read = [\"{}\"]", dir.at("key"));
+    let profile = dir.file("keys.toml", lines(&read));
+    let mounted = thinjail(["run", "--profile", profile.to_str().unwrap()]).run();
+    assert!(!mounted.stdout.contains("a key") && mounted.stderr.contains("Permission denied"), "{mounted:?}");
+}

@@ -25,6 +25,7 @@ mod programs;
 mod pwd_db;
 mod quantity;
 pub(crate) mod runtime;
+mod secrets;
 pub(crate) mod signals;
 mod syscalls;
 mod unprivileged;
@@ -74,6 +75,10 @@ pub fn resolve(name: &str, spec: &Spec, facts: &Facts) -> Result<Plan, Vec<Probl
         if let Some(wish) = report.keep(wish) {
             host.extend(mounts::place(&wish, &who, facts, &mut inside, &mut report));
         }
+    }
+    for path in &spec.secrets {
+        let put = secrets::place(path, &who, facts, &mut inside);
+        report.keep(put);
     }
     runtime::resolve(spec, &who, facts, &mut inside, &mut report);
     if spec.run_dir.is_some() {

@@ -44,6 +44,8 @@ pub struct Spec {
     pub read: Vec<String>,
     /// The same, writable.
     pub write: Vec<String>,
+    /// Files that only root reads: a copy of each is inside, which only the user that runs can read.
+    pub secrets: Vec<String>,
     /// The odd ones.
     pub mount: Vec<Mount>,
     /// `nginx` is /run/nginx, made with the right owner and removed at the end.

@@ -26,6 +26,7 @@ pub fn wants(spec: &Spec, system: SystemKind) -> Wants {
         paths.extend(etc.iter().cloned());
     }
     paths.extend(pidfile_dir(spec));
+    paths.extend(spec.secrets.iter().filter_map(|path| HostPath::new(path).ok()));
     let mut file_systems = BTreeSet::new();
     if system == SystemKind::Linux {
         paths.extend(devices(spec));
@@ -81,6 +82,7 @@ fn mount_points(spec: &Spec, mounts: &[Wish], etc: &[HostPath]) -> BTreeSet<Host
     let mut places: Vec<RootPath> = mounts.iter().map(Wish::place).collect();
     places.extend(etc.iter().map(HostPath::inside));
     places.extend(pidfile_dir(spec).map(|dir| dir.inside()));
+    places.extend(spec.secrets.iter().filter_map(|path| RootPath::new(path).ok()));
     places.extend(spec.chdir.as_deref().and_then(|dir| RootPath::new(dir).ok()));
     places.extend(spec.tmp.as_ref().map(|_| RootPath::fixed("/tmp")));
     let mut points = BTreeSet::new();

@@ -102,3 +102,20 @@ fn limits_of_the_whole_jail_are_in_one_group_of_version_2_and_in_several_of_vers
         assert!(plan.contains(line), "{plan}");
     }
 }
+
+#[test]
+fn secrets_that_are_no_small_files_of_roots_are_refused() {
+    let mut world = World::linux();
+    world.dir("/etc/keys").put("/srv/sock", thinjail_closure::tree::Kind::Socket);
+    for (path, what) in [
+        ("/etc/nosuch", "secrets = \"/etc/nosuch\": /etc/nosuch does not exist"),
+        ("/etc/keys", "secrets = \"/etc/keys\": /etc/keys is no regular file"),
+        ("/srv/sock", "secrets = \"/srv/sock\": /srv/sock is no regular file"),
+        ("/dev/null", "secrets = \"/dev/null\": /dev/null is the kernel's, and no file of root's"),
+    ] {
+        let (said, help) = world.problem(&format!("user = \"www-data\"\nsecrets = [\"{path}\"]"));
+        assert_eq!(said, what);
+        assert!(!help.is_empty());
+    }
+    assert!(world.problem("user = \"www-data\"\nsecrets = [\"key\"]").0.starts_with("secrets = \"key\""));
+}

@@ -38,6 +38,9 @@ pub(crate) struct Wanted {
     /// The same, writable
     #[arg(long, value_name = "PATH", help_heading = "What is inside")]
     write: Vec<String>,
+    /// File of root's; only the user that runs reads the copy inside
+    #[arg(long, value_name = "PATH", help_heading = "What is inside")]
+    secrets: Vec<String>,
     /// Another path inside; options: write, exec, optional, create, owner=, group=, mode=
     #[arg(long, value_name = "SOURCE[:TARGET][:OPTIONS]", value_parser = super::mount::parse, help_heading = "What is inside")]
     mount: Vec<Mount>,
@@ -140,6 +143,7 @@ impl Wanted {
             deny_syscalls: named(self.deny_syscalls),
             read: paths(self.read),
             write: paths(self.write),
+            secrets: paths(self.secrets),
             mount: self.mount.into_iter().map(mount).collect(),
             run_dir: self.run_dir,
             state_dir: self.state_dir,

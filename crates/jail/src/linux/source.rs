@@ -45,6 +45,32 @@ pub(super) fn open(source: &Source, made: &[HostDir]) -> Result<OwnedFd, RunErro
     Ok(fd)
 }
 
+/// The content of a small file: the very one that was inspected.
+pub(super) fn read(source: &Source, made: &[HostDir]) -> Result<Vec<u8>, RunError> {
+    let failed = |cause: io::Error| RunError::setup(format!("read {}", source.path), cause);
+    let found = fs::fstat(open(source, made)?).map_err(|cause| failed(cause.into()))?;
+    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
+    let file = fs::openat2(fs::CWD, source.path.as_str(), flags, Mode::empty(), NO_LINKS)
+        .map_err(|cause| failed(cause.into()))?;
+    let opened = fs::fstat(&file).map_err(|cause| failed(cause.into()))?;
+    if (opened.st_dev, opened.st_ino) != (found.st_dev, found.st_ino)
+        || !fs::FileType::from_raw_mode(opened.st_mode).is_file()
+    {
+        return Err(failed(io::Error::other("another file has taken its place since it was inspected")));
+    }
+    let mut bytes = Vec::new();
+    // It may grow while it is read.
+    let mut limited = io::Read::take(std::fs::File::from(file), COPIED_MOST + 1);
+    io::Read::read_to_end(&mut limited, &mut bytes).map_err(failed)?;
+    if bytes.len() as u64 > COPIED_MOST {
+        return Err(failed(io::Error::other("it has more than 1 MiB")));
+    }
+    Ok(bytes)
+}
+
+/// A plan copies nothing larger.
+const COPIED_MOST: u64 = 1 << 20;
+
 /// What a kernel has to have.
 const KERNEL: &str =
     "thinjail needs Linux 5.12 or newer, and a container's seccomp filter that lets its system calls through";

@@ -252,10 +252,14 @@ impl Builder<'_> {
 
     fn put_file(&mut self, at: &RootPath, content: &Content, mode: u32, owner: (u32, u32)) -> Result<(), RunError> {
         let failed = |cause: io::Error| RunError::setup(format!("write {at} inside"), cause);
+        let copied;
         let bytes = match content {
             Content::Text(text) => text.as_bytes(),
             Content::Bytes(bytes) => bytes,
-            Content::Copy(_) => return Err(malformed("a file is to be copied, which Linux never needs")),
+            Content::Copy(source) => {
+                copied = source::read(source, self.made)?;
+                &copied
+            }
         };
         let dir = self.holder(at).map_err(failed)?;
         let fd = fs::openat(dir, name(at), NEW_FILE, Mode::from_bits_truncate(mode)).map_err(|e| failed(e.into()))?;

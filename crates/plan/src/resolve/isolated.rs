@@ -50,6 +50,11 @@ pub(super) fn rules(steps: Vec<Planned>, spec: &Spec, facts: &Facts, report: &mu
         let problem = Problem::setup("isolation = \"landlock\": hostname needs a namespace");
         report.problem(problem.help("take `hostname` out"));
     }
+    if !spec.secrets.is_empty() {
+        let problem =
+            Problem::setup("isolation = \"landlock\": secrets are copies, and there is no place of the jail's own");
+        report.problem(problem.help("take `secrets` out, and give the user that runs the right to read them"));
+    }
     losses(facts, report);
     steps.into_iter().flat_map(|planned| rule(planned, report)).collect()
 }

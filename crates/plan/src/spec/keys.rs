@@ -74,6 +74,7 @@ pub(super) const KEYS: &[(&str, Shape)] = &[
     ("read", Shape::List),
     ("run-dir", Shape::Text),
     ("runtime", Shape::Text),
+    ("secrets", Shape::List),
     ("state-dir", Shape::Text),
     ("stop-signal", Shape::Text),
     ("stop-timeout", Shape::Text),

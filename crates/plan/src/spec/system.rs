@@ -43,6 +43,7 @@ impl Spec {
             deny_syscalls,
             read,
             write,
+            secrets,
             mount,
             run_dir,
             state_dir,
@@ -87,6 +88,7 @@ impl Spec {
         self.deny_syscalls.extend(deny_syscalls);
         self.read.extend(read);
         self.write.extend(write);
+        self.secrets.extend(secrets);
         self.mount.extend(mount);
         replace(&mut self.run_dir, run_dir);
         replace(&mut self.state_dir, state_dir);
