@@ -1,7 +1,7 @@
 //! Nothing is left on the host, however a start or a run ends: mounts, files, processes, cgroups before and after.
 //!
-//! What SIGKILL of the supervisor may leave is named here and nowhere else: its pidfile, which the next start replaces, and
-//! empty directories that were made for the jail, which the next start uses.
+//! What SIGKILL of the supervisor may leave is named here and nowhere else: its journal, its pidfile, and empty directories that
+//! were made for the jail, which the next start takes back.
 #![cfg(target_os = "linux")]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
 

@@ -50,6 +50,16 @@ fn who_is_not_root_may_look_and_is_told_by_check_and_run_what_needs_root() {
 }
 
 #[test]
+fn the_life_of_jails_is_root_s() {
+    need!(skip::root());
+    let scratch = Scratch::new();
+    let ask = |words: &[&str]| said(scratch.thinjail_of_another_user().args(words));
+    for (words, code) in [(&["stop", "x"][..], 1), (&["status", "x"], 4), (&["list"], 1), (&["clean"], 1)] {
+        ask(words).fails(code, "look into", "run it as root");
+    }
+}
+
+#[test]
 fn check_notes_what_the_user_may_not_use() {
     need!(skip::root());
     let scratch = Scratch::new();
