@@ -23,7 +23,8 @@ impl Peer {
     pub(super) fn command(&self) -> Command {
         let mut words = self.argv.iter();
         let mut command = Command::new(words.next().map_or(OsStr::new("true"), OsString::as_os_str));
-        command.args(words).stdin(Stdio::null());
+        // cargo sets it for us, and every loader would look there first.
+        command.args(words).stdin(Stdio::null()).env_remove("LD_LIBRARY_PATH");
         command
     }
 }
