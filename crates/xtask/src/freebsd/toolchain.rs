@@ -41,10 +41,11 @@ impl Toolchain {
         !self.dir.join("bin/cargo").exists()
     }
 
-    /// Compiles a C file of the project against FreeBSD's headers, and keeps nothing of it.
+    /// Compiles a C file of the project against FreeBSD's headers. What comes out lies beside the toolchain: zig does not write
+    /// to /dev/null, but to a file in the working directory.
     pub(super) fn compile(&self, workspace: &Workspace, file: &str) -> Command {
         let mut compiler = Command::new(self.dir.join("bin/freebsd-cc"));
-        compiler.current_dir(workspace.root()).args(["-c", "-o", "/dev/null", file]);
+        compiler.current_dir(workspace.root()).args(["-c", file, "-o"]).arg(self.dir.join("abi.o"));
         compiler
     }
 
