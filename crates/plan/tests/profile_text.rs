@@ -100,6 +100,7 @@ fn the_words_of_jail_are_known() {
 fn the_words_of_systemd_are_known() {
     assert_eq!(help("BindReadOnlyPaths = \"/a\""), "BindReadOnlyPaths is systemd's word; here it is `read`");
     assert_eq!(help("RuntimeDirectory = \"a\""), "RuntimeDirectory is systemd's word; here it is `run-dir`");
+    assert_eq!(help("LoadCredential = \"a\""), "LoadCredential is systemd's word; here it is `secrets`");
     assert_eq!(help("PIDFile = \"a\""), "PIDFile is systemd's word; here it is `pidfile`");
     assert_eq!(help("PrivateNetwork = true"), "PrivateNetwork is systemd's word; here it is `network = \"none\"`");
 }
