@@ -7,7 +7,7 @@ use thinjail_tests::jail::thinjail;
 use thinjail_tests::temp::TempDir;
 use thinjail_tests::{need, skip};
 
-use crate::profile;
+use crate::{STAY, profile};
 
 /// The order of jail(8), `exec.start` being the command itself.
 const ORDER: [&str; 5] = ["prestart", "created", "poststart", "prestop", "poststop"];
@@ -26,10 +26,15 @@ fn hooks_run_in_the_order_of_jail_8() {
     need!(skip::root());
     let _alone = alone();
     let temp = TempDir::new();
-    let script = format!("echo start >>{}", temp.at("log"));
+    // It is asked to stop: what ends by itself is not, and has no prestop.
+    let script = format!("echo start >>{}; {STAY}", temp.at("log"));
     let profiles = profile(&temp, "hooked", &script, &hooks(&temp, None));
     let before = Snapshot::take(&[]);
-    thinjail(["run", "hooked"]).profiles(&profiles).run().expect_code(0);
+    let mut jail = thinjail(["run", "hooked"]).profiles(&profiles).spawn();
+    jail.wait_for_stdout("ready\n");
+    let poststart = || fs::read_to_string(temp.at("log")).unwrap_or_default().contains("poststart");
+    jail.wait_until("the hook after the start has run", |_| poststart().then_some(()));
+    jail.stop();
     let said = fs::read_to_string(temp.path().join("log")).unwrap();
     let mut lines: Vec<&str> = said.lines().collect();
     // The program may be faster or slower than the hook that runs once it was started.
