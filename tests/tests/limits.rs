@@ -100,7 +100,12 @@ fn waiting() -> Running {
 #[test]
 fn groups_hold_what_is_written_and_go_with_the_jail() {
     let _alone = alone();
-    let parents = [need!(parent("memoryuse")), need!(parent("maxproc")), need!(parent("pcpu"))];
+    // Asked for together: of version 2 one directory has to serve all.
+    let one = need!(parent("memoryuse=1000000,maxproc=1000000,pcpu"));
+    let parents = match one.join("cgroup.controllers").exists() {
+        true => vec![one],
+        false => vec![need!(parent("memoryuse")), need!(parent("maxproc")), need!(parent("pcpu"))],
+    };
     let jail = waiting();
     let settings: String = parents
         .iter()
@@ -128,7 +133,12 @@ fn groups_hold_what_is_written_and_go_with_the_jail() {
 #[test]
 fn groups_of_a_supervisor_that_was_killed_go_with_the_next_start() {
     let _alone = alone();
-    let parents = [need!(parent("memoryuse")), need!(parent("maxproc")), need!(parent("pcpu"))];
+    // Asked for together: of version 2 one directory has to serve all.
+    let one = need!(parent("memoryuse=1000000,maxproc=1000000,pcpu"));
+    let parents = match one.join("cgroup.controllers").exists() {
+        true => vec![one],
+        false => vec![need!(parent("memoryuse")), need!(parent("maxproc")), need!(parent("pcpu"))],
+    };
     let jail = waiting();
     let (pid, inside) = (jail.pid(), jail.inside());
     jail.signal(Signal::KILL);

@@ -138,7 +138,7 @@ pub(crate) fn run(workspace: &Workspace, dir: &Path, script: &str, mut each: imp
 
 /// The system tests that run in the machine: what depends on the kernel's version or on the init system. Each needs nothing
 /// from outside.
-const TESTS: &[&str] = &["article", "daemons", "exact", "hardening", "limits", "refusals", "seccomp", "supervision"];
+const TESTS: &[&str] = &["article", "daemons", "exact", "hardening", "refusals", "supervision"];
 
 /// `cargo xtask vm test`: the system tests on the machine's kernel.
 pub(crate) fn test(workspace: &Workspace, no_skips: bool) -> Result<Totals> {
