@@ -29,7 +29,9 @@ const PROGRAM_HEADERS_MAX: u64 = 65536;
 const DYNAMIC_MAX: u64 = 1 << 20;
 /// PATH_MAX, for names, with room for a search path of many directories.
 const STRING_MAX: u64 = 1 << 16;
-/// Far more than the notes of any object.
+/// All names of one object together. Thousands of entries may share one long string, and each would be a copy of it.
+const NAMES_MAX: usize = 1 << 20;
+/// Far more than all the notes of any object. Many segments may be the same piece of the file.
 const NOTES_MAX: u64 = 1 << 16;
 /// What one read brings in of the string table: the names of the libraries stand close together.
 const WINDOW: u64 = 4096;
@@ -226,10 +228,12 @@ fn parse<H: FileHeader<Endian = Endianness>>(file: &Headed<'_>) -> Result<Object
             .map_err(|()| ElfError::Outside("the dynamic section"))?;
         dynamic::<H>(&mut object, file, endian, entries, segments)?;
     }
+    let mut room = NOTES_MAX;
     for segment in segments.iter().filter(|segment| segment.p_type(endian) == raw::PT_NOTE) {
         let (offset, size) = (segment.p_offset(endian).into(), segment.p_filesz(endian).into());
         // No loader fails for its notes.
-        if let Ok(bytes) = file.bytes("notes", offset, size, NOTES_MAX) {
+        if let Ok(bytes) = file.bytes("notes", offset, size, room) {
+            room -= size;
             let number = |bytes| endian.read_u32(bytes);
             object.dlopens.extend(notes::dlopens(&bytes, number, segment.p_align(endian).into()));
         }
@@ -283,8 +287,11 @@ fn dynamic<H: FileHeader<Endian = Endianness>>(
 
     let mut strings = Strings { file, offset, size, window: Vec::new(), at: 0 };
     object.needs.reserve_exact(needs.len());
+    let mut room = NAMES_MAX;
     for (kind, at) in needs {
-        object.needs.push(Need { kind, name: strings.get(at, "a needed name")? });
+        let name = strings.get(at, "a needed name")?;
+        room = room.checked_sub(name.len()).ok_or(ElfError::TooLarge("the needed names"))?;
+        object.needs.push(Need { kind, name });
     }
     object.soname = soname.map(|at| strings.get(at, "the soname")).transpose()?;
     object.rpath = rpath.map(|at| strings.get(at, "the rpath")).transpose()?;

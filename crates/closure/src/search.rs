@@ -36,8 +36,10 @@ impl Directory {
 }
 
 /// A program that names thousands of libraries and thousands of directories is made to keep us busy: a chain of 5,000
-/// libraries in 10 directories each takes 50,000 tries.
+/// libraries in 10 directories each takes 50,000 tries. A directory that is not there counts too: it is put down.
 const TRIES_MAX: u32 = 1 << 20;
+/// So many bytes of a path are one more try, which bounds the memory as well.
+const TRY_BYTES: usize = 64;
 
 /// What a search ends with.
 pub(crate) enum Found {
@@ -158,7 +160,7 @@ impl Search {
     ) -> Option<Found> {
         self.path_ended = false;
         for directory in directories {
-            if self.stopped || self.path_ended {
+            if self.stopped || self.path_ended || !self.may_try(walk, &directory.path) {
                 return None;
             }
             for existing in &*directory.existing {
@@ -179,13 +181,7 @@ impl Search {
 
     /// Tries one file.
     pub(crate) fn file(&mut self, walk: &mut Walk<'_, '_>, path: PathBuf, how: How) -> Option<Found> {
-        if self.stopped {
-            return None;
-        }
-        walk.tries += 1;
-        if walk.tries > TRIES_MAX {
-            self.refused.push(Refused { path, why: format!("more than {TRIES_MAX} files were looked for") });
-            self.stopped = true;
+        if self.stopped || !self.may_try(walk, &path) {
             return None;
         }
         let resolved = match walk.finder.resolver.resolve(&path) {
@@ -213,6 +209,18 @@ impl Search {
         self.refused.push(Refused { path, why });
         self.stopped = stops || self.strict;
         None
+    }
+
+    /// Counts a try. Says no, and ends the search, where there were too many.
+    fn may_try(&mut self, walk: &mut Walk<'_, '_>, path: &Path) -> bool {
+        let cost = u32::try_from(1 + path.as_os_str().len() / TRY_BYTES).unwrap_or(u32::MAX);
+        walk.tries = walk.tries.saturating_add(cost);
+        if walk.tries > TRIES_MAX && !self.stopped {
+            let why = format!("more than {TRIES_MAX} files were looked for");
+            self.refused.push(Refused { path: path.into(), why });
+            self.stopped = true;
+        }
+        !self.stopped
     }
 
     /// What open(2) fails with decides how far the search goes on.

@@ -1,5 +1,6 @@
 //! glibc: ld.so(8), and `_dl_map_object` in its `elf/dl-load.c`.
 
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
@@ -147,10 +148,11 @@ fn library_path(walk: &mut Walk<'_, '_>) -> Directories {
 fn split(walk: &mut Walk<'_, '_>, text: Option<&str>, separators: &[char], of: usize) -> Directories {
     let Some(text) = text.filter(|text| !text.is_empty()) else { return Rc::new([]) };
     let mut out: Vec<Directory> = Vec::new();
+    let mut known = HashSet::new();
     for element in text.split(separators) {
         let Some(Expanded { text, origin }) = expand(walk, element, of) else { continue };
         let path = walk.request.cwd.join(text);
-        if !out.iter().any(|known| known.path == path) {
+        if known.insert(path.clone()) {
             let main_origin = origin && walk.is_executed(of);
             let directory = directory(walk, path, main_origin);
             out.push(directory);

@@ -218,6 +218,35 @@ fn a_program_that_names_too_many_libraries_and_directories_ends() {
 }
 
 #[test]
+fn directories_that_are_not_there_are_tries_and_bound_what_is_put_down() {
+    let mut main = program(GLIBC);
+    let directories: Vec<String> = (0..2_000).map(|number| format!("/{number}")).collect();
+    main = main.runpath(&directories.join(":"));
+    for number in 0..5_000 {
+        main = main.needs(&format!("l{number}"));
+    }
+    let missing = World::new(GLIBC, main).find().missing;
+    assert_eq!(missing.len(), 5_000);
+    assert!(missing[0].searched.len() > 2_000);
+    let searched: usize = missing.iter().map(|missing| missing.searched.len()).sum();
+    // The cache is put down for each name, and is no directory.
+    assert!(searched <= (1 << 20) + 5_000, "{searched}");
+}
+
+#[test]
+fn names_that_are_larger_together_than_any_object_has_are_not_kept() {
+    let long = "n".repeat(40_000);
+    let of = |count: usize| {
+        let file = (0..count).fold(library(), |file, _| file.needs(&long)).build();
+        let mut tree = MemTree::new();
+        tree.file("/f", &file);
+        Object::parse(&*tree.open(Path::new("/f")).unwrap())
+    };
+    assert_eq!(of(26).unwrap().needs.len(), 26);
+    assert!(matches!(of(27), Err(ElfError::TooLarge("the needed names"))));
+}
+
+#[test]
 fn a_path_longer_than_the_kernel_takes_leads_nowhere() {
     let long = |length: usize| format!("/n{}", "/".repeat(length - "/nliba.so".len()));
     let world =
