@@ -121,7 +121,15 @@ impl Form {
         match self {
             Self::List(list) => report::answer(&list.closure(closure))?,
             Self::Tree => report::answer(&tree::text(closure))?,
-            Self::Json(json) => report::answer(&json.closure(program, closure)?)?,
+            Self::Json(json) => match json.closure(program, closure) {
+                Ok(text) => report::answer(&text)?,
+                // A path that is no text. The programs that follow still get their answers.
+                Err(failure) => {
+                    report::answer(&json.failed(program, &failure)?)?;
+                    report::failure(&failure);
+                    return Ok(false);
+                }
+            },
             Self::Why(library) => match why::text(finder, closure, library) {
                 Some(text) => report::answer(&text)?,
                 None => {

@@ -1,6 +1,8 @@
 //! `ldd`: what it prints, and that it executes nothing.
 
 use std::collections::BTreeSet;
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -98,6 +100,19 @@ fn json_has_an_object_for_each_program_also_for_one_that_is_not_there() {
     }
     assert_eq!(all[1]["error"], "list what /nonexistent/x needs: /nonexistent does not exist");
     assert_eq!(all[1]["files"], Value::Array(Vec::new()));
+}
+
+#[test]
+fn json_stays_whole_where_a_path_is_no_text() {
+    let root = without_libraries();
+    let name = OsStr::from_bytes(b"l\xff");
+    fs::rename(root.path().join("bin/ls"), root.path().join("bin").join(name)).unwrap();
+    symlink(name, root.path().join("bin/ls")).unwrap();
+    let said = thinjail(&["ldd", "--root", root.str(), "--json", "/bin/ls", "/bin/none"]);
+    assert_eq!(said.code, 1, "{said:?}");
+    let all: Value = serde_json::from_str(&said.out).unwrap();
+    assert_eq!(all[0]["error"], "write JSON: path contains invalid UTF-8 characters");
+    assert_eq!(all[1]["program"], "/bin/none");
 }
 
 #[test]

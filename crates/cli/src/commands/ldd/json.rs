@@ -64,8 +64,9 @@ impl Json {
     }
 
     fn element(&mut self, answer: &Answer<'_>) -> Result<String, Failure> {
+        let text = report::json(answer)?;
         let before = if std::mem::replace(&mut self.begun, true) { ",\n" } else { "[\n" };
-        Ok(before.to_owned() + report::json(answer)?.trim_end())
+        Ok(before.to_owned() + text.trim_end())
     }
 
     /// What ends the array.
