@@ -8,7 +8,7 @@ mod why;
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use thinjail_closure::closure::{Closure, FindError, Finder, Request, System};
+use thinjail_closure::closure::{Closure, FindError, Finder, Request, Role, System};
 use thinjail_closure::tree::DirTree;
 use thinjail_plan::resolve::missing_file;
 
@@ -81,7 +81,25 @@ fn find(finder: &mut Finder<'_>, request: &mut Request) -> Result<Closure, FindE
         let path = request.cwd.join(&request.program);
         request.interpreter = Some(finder.usual_interpreter(&path).unwrap_or_default());
     }
-    finder.find(request)
+    let closure = finder.find(request)?;
+    if request.env.is_empty() || !has_more_rights(&closure) {
+        return Ok(closure);
+    }
+    request.secure = true;
+    let closure = finder.find(request);
+    request.secure = false;
+    closure
+}
+
+/// Whether the kernel would start it with more rights than ours, so that its loader trusts the environment less. For a
+/// script it never does.
+fn has_more_rights(closure: &Closure) -> bool {
+    let Some(program) = closure.members.first() else { return false };
+    let meta = &program.resolved.meta;
+    let other_user = meta.mode & 0o4000 != 0 && meta.uid != rustix::process::geteuid().as_raw();
+    let other_group = meta.mode & 0o2000 != 0 && meta.gid != rustix::process::getegid().as_raw();
+    let script = closure.members.iter().any(|member| member.role == Role::Script);
+    (other_user || other_group) && !script
 }
 
 fn failed(program: &str, error: &FindError) -> Failure {

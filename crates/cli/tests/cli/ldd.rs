@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::symlink;
+use std::os::unix::fs::{chown, symlink};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::{fs, os::unix::fs::PermissionsExt};
@@ -113,6 +113,27 @@ fn json_stays_whole_where_a_path_is_no_text() {
     let all: Value = serde_json::from_str(&said.out).unwrap();
     assert_eq!(all[0]["error"], "write JSON: path contains invalid UTF-8 characters");
     assert_eq!(all[1]["program"], "/bin/none");
+}
+
+#[test]
+fn the_environment_leads_no_program_with_more_rights_to_a_library() {
+    need!(skip::path(LOADER));
+    need!(skip::root());
+    let root = without_libraries();
+    let (program, libc) = (root.path().join("bin/ls"), root.path().join("lib64/libc.so.6"));
+    let listed = thinjail(&["ldd", "/bin/ls"]);
+    let real = listed.works().lines().find(|line| line.ends_with("/libc.so.6")).unwrap();
+    fs::copy(real, &libc).unwrap();
+    let taken = || {
+        let said = thinjail_with(&["ldd", program.to_str().unwrap()], |command| {
+            command.env("LD_LIBRARY_PATH", libc.parent().unwrap());
+        });
+        said.works().lines().any(|line| Path::new(line) == libc)
+    };
+    assert!(taken());
+    chown(&program, Some(65534), None).unwrap();
+    fs::set_permissions(&program, fs::Permissions::from_mode(0o4755)).unwrap();
+    assert!(!taken());
 }
 
 #[test]
