@@ -158,7 +158,7 @@ pub struct Closure {
 }
 
 /// A line of libmap.conf(5) that had an effect.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Map {
     /// The path of the object that asked.
     pub by: String,

@@ -212,7 +212,7 @@ impl Search {
     }
 
     /// Counts a try. Says no, and ends the search, where there were too many.
-    fn may_try(&mut self, walk: &mut Walk<'_, '_>, path: &Path) -> bool {
+    pub(crate) fn may_try(&mut self, walk: &mut Walk<'_, '_>, path: &Path) -> bool {
         let cost = u32::try_from(1 + path.as_os_str().len() / TRY_BYTES).unwrap_or(u32::MAX);
         walk.tries = walk.tries.saturating_add(cost);
         if walk.tries > TRIES_MAX && !self.stopped {

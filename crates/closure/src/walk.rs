@@ -6,7 +6,7 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
-use crate::closure::{CacheMark, Closure, How, Loader, Member, Missing, Refused, Request, Role};
+use crate::closure::{CacheMark, Closure, How, Loader, Map, Member, Missing, Refused, Request, Role};
 use crate::elf::{NeedKind, Object};
 use crate::find::Finder;
 use crate::hints::{ld_so_cache, libmap::LibMap};
@@ -63,6 +63,8 @@ pub(crate) struct Walk<'a, 't> {
     named: Vec<String>,
     /// The names that were put down as not there.
     lacked: HashSet<String>,
+    /// What libmap.conf had in the place of something, so far.
+    pub(crate) mapped: HashSet<Map>,
     /// How often a file was looked for.
     pub(crate) tries: u32,
     /// The program runs: what is not there is no reason for it not to start.
@@ -107,6 +109,7 @@ impl<'a, 't> Walk<'a, 't> {
             by_id: HashMap::new(),
             named: Vec::new(),
             lacked: HashSet::new(),
+            mapped: HashSet::new(),
             tries: 0,
             late: false,
             paths,

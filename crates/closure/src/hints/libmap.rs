@@ -5,6 +5,8 @@
 //! follow hold: a path, a directory with a slash at its end, or the last name of a path. `include FILE` and `includedir
 //! DIRECTORY` read more.
 
+use std::collections::BTreeMap;
+
 /// Where rtld looks for it.
 pub const PATH: &str = "/etc/libmap.conf";
 /// The same for 32-bit programs on a 64-bit system.
@@ -70,8 +72,8 @@ pub struct LibMap {
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Block {
     constraint: String,
-    /// The last one made is the first.
-    maps: Vec<(String, String)>,
+    /// Of those from one name the last one made counts.
+    maps: BTreeMap<String, String>,
 }
 
 impl Block {
@@ -86,7 +88,7 @@ impl Block {
     }
 
     fn find(&self, from: &str) -> Option<&str> {
-        self.maps.iter().find(|(known, _)| known == from).map(|(_, to)| to.as_str())
+        self.maps.get(from).map(String::as_str)
     }
 }
 
@@ -102,11 +104,11 @@ impl LibMap {
         let constraint = constraint.unwrap_or(DEFAULT);
         // As rtld does: a block that fits the constraint takes it, though it may be called otherwise.
         let at = self.blocks.iter().position(|block| block.is_for(constraint)).unwrap_or_else(|| {
-            self.blocks.insert(0, Block { constraint: constraint.into(), maps: Vec::new() });
+            self.blocks.insert(0, Block { constraint: constraint.into(), maps: BTreeMap::new() });
             0
         });
         if let Some(block) = self.blocks.get_mut(at).filter(|block| block.find(from) != Some(to)) {
-            block.maps.insert(0, (from.into(), to.into()));
+            block.maps.insert(from.into(), to.into());
         }
     }
 

@@ -61,7 +61,7 @@ fn map(walk: &mut Walk<'_, '_>, from: &str, by: usize) -> Option<String> {
     let path = if walk.preloading { "" } else { path.to_str()? };
     let to = walk.libmap.find(path, from)?;
     let map = Map { by: path.into(), from: from.into(), to: to.clone() };
-    if !walk.out.maps.contains(&map) {
+    if walk.mapped.insert(map.clone()) {
         walk.out.maps.push(map);
     }
     Some(to)
@@ -111,7 +111,7 @@ fn by_name(walk: &mut Walk<'_, '_>, search: &mut Search, name: &str, by: usize) 
             Place::Standard if !no_default_lib => (standard(walk), How::Default),
             Place::MainRpath | Place::Standard => continue,
         };
-        let directories = mapped(walk, directories, by);
+        let directories = mapped(walk, search, directories, by);
         let found = search.directories(walk, &directories, name, how);
         if found.is_some() {
             return found;
@@ -121,12 +121,16 @@ fn by_name(walk: &mut Walk<'_, '_>, search: &mut Search, name: &str, by: usize) 
 }
 
 /// libmap.conf may have other directories in the place of these.
-fn mapped(walk: &mut Walk<'_, '_>, directories: Directories, by: usize) -> Directories {
+fn mapped(walk: &mut Walk<'_, '_>, search: &mut Search, directories: Directories, by: usize) -> Directories {
     if walk.libmap.is_empty() {
         return directories;
     }
     let mut out = Vec::with_capacity(directories.len());
     for directory in &*directories {
+        // To look it up takes about as long as to look for a file in it.
+        if !search.may_try(walk, &directory.path) {
+            break;
+        }
         let to = directory.path.to_str().map(str::to_owned).and_then(|path| map(walk, &path, by));
         out.push(match to {
             Some(to) => Directory::plain(walk, walk.request.cwd.join(to), false),

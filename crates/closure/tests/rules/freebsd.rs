@@ -144,6 +144,19 @@ fn libmap_maps_directories_of_search_paths_too() {
 }
 
 #[test]
+fn a_long_libmap_costs_no_more_than_as_many_files_looked_for() {
+    let directories: Vec<String> = (0..3_000).map(|number| format!("/{number}")).collect();
+    let needs = (0..3_000).fold(main(), |main, number| main.needs(&format!("lib{number}.so")));
+    let lines: String = (0..3_000).map(|number| format!("/{number} /to/{number}\n")).collect();
+    let world = libmap(world(needs.runpath(&directories.join(":"))), &lines);
+    let start = std::time::Instant::now();
+    let missing = world.find().missing;
+    assert_eq!(missing.len(), 3_000);
+    assert!(missing[2_999].refused[0].why.starts_with("more than 1048576 files"));
+    assert!(start.elapsed() < std::time::Duration::from_secs(60), "{:?}", start.elapsed());
+}
+
+#[test]
 fn libmap_reads_what_it_includes_once() {
     let mut world = world(main().needs("liba.so").needs("libb.so").needs("libc.so")).libraries(&[
         "/lib/liba.so",
