@@ -54,7 +54,7 @@ fn rules_are_there_while_the_jail_runs_and_go_with_it() {
     let jail = up(&temp, "limited", "[limits]\nmemoryuse = \"300M\"\nmaxproc = 50\n");
     let during = rules();
     assert!(
-        during.contains("jail:limited:memoryuse:deny=") && during.contains("jail:limited:maxproc:deny=50"),
+        during.contains("jail:limited:memoryuse:sigkill=") && during.contains("jail:limited:maxproc:deny=50"),
         "{during}"
     );
     jail.stop();

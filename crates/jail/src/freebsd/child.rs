@@ -10,11 +10,12 @@ use std::time::Duration;
 use rustix::fs::{Mode, RawMode};
 use rustix::io::Errno;
 use rustix::process::{Resource, Rlimit};
-use thinjail_plan::plan::{By, Exec, Plan};
+use thinjail_plan::plan::{By, Exec, Limit, Plan};
 use thinjail_plan::resolve::Class;
 use thinjail_sys::freebsd::exec::{StringList, execve};
 use thinjail_sys::freebsd::jail::{self, Set};
 use thinjail_sys::freebsd::login::LoginClass;
+use thinjail_sys::freebsd::sysctl::sysctlbyname_int;
 use thinjail_sys::freebsd::{process, signal};
 
 use super::message::{Message, Phase};
@@ -31,6 +32,7 @@ pub(super) struct Child {
     name: CString,
     params: jail::Params,
     class: LoginClass,
+    fib: Option<i32>,
     limits: Vec<(Resource, Rlimit)>,
     /// The primary one first.
     groups: Vec<u32>,
@@ -74,10 +76,7 @@ impl Child {
         let text = |text: &str| CString::new(text).map_err(|_| bad(&format!("{text:?}"), "it has a NUL byte"));
         let argv = exec.argv.iter().map(|word| text(word)).collect::<Result<_, _>>()?;
         let env = exec.env.iter().map(|(name, value)| text(&format!("{name}={value}"))).collect::<Result<_, _>>()?;
-        let limits = exec
-            .limits
-            .iter()
-            .filter(|limit| limit.by == By::Process)
+        let limits = own_limits(exec)
             .map(|limit| match resource(&limit.resource) {
                 Some(resource) => Ok((resource, Rlimit { current: limit.value, maximum: limit.value })),
                 None => Err(bad(&limit.resource, "setrlimit(2) has no such limit")),
@@ -88,6 +87,7 @@ impl Child {
                 .help("see login.conf(5), and run cap_mkdb(1) after a change".to_owned())
         })?;
         let name = text(params.name())?;
+        let fib = params.fib();
         Ok(Self {
             program: text(exec.program.as_str())?,
             argv: StringList::new(argv),
@@ -96,6 +96,7 @@ impl Child {
             name,
             params: jail::Params::new(params.into_values()),
             class,
+            fib,
             limits,
             groups: std::iter::once(exec.ids.gid).chain(exec.ids.groups.iter().copied()).collect(),
             uid: exec.ids.uid,
@@ -144,6 +145,9 @@ impl Child {
                 errno,
             })?;
         }
+        if let Some(fib) = self.fib {
+            process::setfib(fib).map_err(io_at(Phase::Session))?;
+        }
         let jid = self.attach().map_err(io_at(Phase::Jail))?;
         tell(report, &Message::Attached { jid: jid.0 });
         // The supervisor's end closes the pipe, and then nothing is to be run.
@@ -184,6 +188,13 @@ fn tell(to: BorrowedFd<'_>, message: &Message) {
     let _ = rustix::io::write(to.as_fd(), &message.to_bytes());
 }
 
+/// Limits of each process. Where the kernel does not count over a jail, the number of processes is at least the user's.
+fn own_limits(exec: &Exec) -> impl Iterator<Item = &Limit> {
+    let counted = sysctlbyname_int(c"kern.racct.enable").is_ok_and(|on| on != 0);
+    let own = move |limit: &&Limit| limit.by == By::Process || (!counted && limit.resource == "maxproc");
+    exec.limits.iter().filter(own)
+}
+
 /// rctl(8)'s word as setrlimit(2) names it.
 fn resource(word: &str) -> Option<Resource> {
     Some(match word {
@@ -208,12 +219,7 @@ pub(super) fn explain(phase: Phase, index: u32, errno: Errno, words: &[u8], name
         Phase::Descriptors => ("close the descriptors that are not named".into(), None),
         Phase::Session => (format!("begin a session for {program}"), None),
         Phase::LoginClass => (format!("take the login class of uid {}", ids.uid), Some("see login.conf(5)")),
-        Phase::Limit => match exec
-            .limits
-            .iter()
-            .filter(|limit| limit.by == By::Process)
-            .nth(usize::try_from(index).unwrap_or(usize::MAX))
-        {
+        Phase::Limit => match own_limits(exec).nth(usize::try_from(index).unwrap_or(usize::MAX)) {
             Some(limit) => (format!("set the limit {}", limit.resource), None),
             None => ("set a limit".into(), None),
         },

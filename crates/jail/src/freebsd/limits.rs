@@ -15,6 +15,8 @@ fn action(resource: &str) -> &'static str {
     match resource {
         "readbps" | "readiops" | "writebps" | "writeiops" => "throttle",
         "wallclock" => "sigterm",
+        // The kernel only moves it to swap, if there is some: whoever goes on beyond ends, as in a cgroup of Linux.
+        "memoryuse" => "sigkill",
         _ => "deny",
     }
 }
@@ -66,6 +68,6 @@ mod tests {
     #[test]
     fn what_can_not_be_refused_is_slowed_down_or_ends() {
         let all = ["memoryuse", "nthr", "readbps", "writeiops", "wallclock"].map(action);
-        assert_eq!(all, ["deny", "deny", "throttle", "throttle", "sigterm"]);
+        assert_eq!(all, ["sigkill", "deny", "throttle", "throttle", "sigterm"]);
     }
 }

@@ -6,7 +6,7 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 
 use thinjail_plan::path::HostPath;
 use thinjail_sys::freebsd::jail::{Value, sys};
-use thinjail_sys::freebsd::sysctl::{ParamType, jail_param};
+use thinjail_sys::freebsd::sysctl::{ParamType, jail_param, sysctlbyname_int};
 
 use crate::run::RunError;
 
@@ -14,6 +14,8 @@ use crate::run::RunError;
 #[derive(Clone, Debug)]
 pub(super) struct Params {
     name: String,
+    /// The routing table of all that the program opens: exec.fib is no parameter of the kernel's.
+    fib: Option<i32>,
     values: Vec<(CString, Value)>,
 }
 
@@ -26,12 +28,16 @@ impl Params {
     /// # Errors
     /// A name that this kernel does not have, a value that is none of its type.
     pub(super) fn new(params: &[(String, String)]) -> Result<Self, RunError> {
-        let mut all = Self { name: String::new(), values: Vec::with_capacity(params.len() + 1) };
+        let mut all = Self { name: String::new(), fib: None, values: Vec::with_capacity(params.len() + 1) };
         for (name, value) in params {
             let bad = |why: String| RunError::setup(format!("set the jail's parameter {name}"), io::Error::other(why));
             let looked = |name: &str| {
                 jail_param(name).map_err(|cause| RunError::setup(format!("look up the jail's parameter {name}"), cause))
             };
+            if name == "exec.fib" {
+                all.fib = Some(fib(value).map_err(|why| bad(why.into()).help("see the sysctl net.fibs".to_owned()))?);
+                continue;
+            }
             let mut kind = looked(name)?;
             // `allow.nomlock` is the other name of `allow.mlock`, and goes to the kernel as it is.
             if kind.is_none()
@@ -63,6 +69,11 @@ impl Params {
         &self.name
     }
 
+    /// Its routing table, if it is to have another than ours.
+    pub(super) fn fib(&self) -> Option<i32> {
+        self.fib
+    }
+
     /// Where its root is.
     pub(super) fn set_path(&mut self, root: &HostPath) {
         if let Ok(path) = CString::new(root.as_str()) {
@@ -74,6 +85,13 @@ impl Params {
     pub(super) fn into_values(self) -> Vec<(CString, Value)> {
         self.values
     }
+}
+
+/// One of the routing tables that the kernel has.
+fn fib(value: &str) -> Result<i32, &'static str> {
+    let fib: i32 = value.parse().map_err(|_| "its value is no number")?;
+    let count = sysctlbyname_int(c"net.fibs").unwrap_or(1);
+    if (0..count).contains(&fib) { Ok(fib) } else { Err("this kernel has no such routing table") }
 }
 
 /// `allow.nomlock` without its `no`.

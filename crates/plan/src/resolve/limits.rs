@@ -91,7 +91,7 @@ pub(super) fn resolve(spec: &Spec, facts: &Facts, report: &mut Report) -> Vec<Li
         }
     }
     if limits.iter().any(|limit| limit.by == By::Rctl) {
-        report.note("limits of the whole jail are held where kern.racct.enable is 1, which /boot/loader.conf sets");
+        report.note("limits of the whole jail are held where kern.racct.enable is 1, which /boot/loader.conf sets; memoryuse by SIGKILL, about a second later");
     }
     limits
 }
@@ -107,7 +107,7 @@ fn by(word: &str, facts: &Facts) -> Result<By, Problem> {
     match group(word, facts) {
         Some(Cgroup { version: 1, .. }) => Ok(By::CgroupV1),
         Some(_) => Ok(By::CgroupV2),
-        None if facts.system.kind() == SystemKind::FreeBsd && word != "maxproc" && is_wide(word) => Ok(By::Rctl),
+        None if facts.system.kind() == SystemKind::FreeBsd && is_wide(word) => Ok(By::Rctl),
         None if word == "maxproc" || GROUPED.iter().all(|(known, _)| *known != word) => Ok(By::Process),
         None if facts.caller != 0 => Err(Problem::setup(format!(
             "limits: {word} counts over the whole jail, and only root can make a cgroup for that"

@@ -28,10 +28,10 @@ fn a_socket_can_not_be_mounted_alone() {
 
 #[test]
 fn what_counts_over_the_whole_jail_is_rctl_s() {
-    let plan =
-        World::freebsd(1_302_001).plan("user = \"www\"\n[limits]\nmemoryuse = \"64M\"\nnthr = 10\nopenfiles = 5");
+    let plan = World::freebsd(1_302_001)
+        .plan("user = \"www\"\n[limits]\nmemoryuse = \"64M\"\nmaxproc = 9\nnthr = 10\nopenfiles = 5");
     let by: Vec<_> = plan.exec.limits.iter().map(|limit| (limit.resource.as_str(), limit.by)).collect();
-    assert_eq!(by, [("memoryuse", By::Rctl), ("nthr", By::Rctl), ("openfiles", By::Process)]);
+    assert_eq!(by, [("maxproc", By::Rctl), ("memoryuse", By::Rctl), ("nthr", By::Rctl), ("openfiles", By::Process)]);
     assert!(plan.notes.iter().any(|note| note.contains("kern.racct.enable")), "{:?}", plan.notes);
 }
 
