@@ -13,7 +13,7 @@ use crate::skip::{Lack, program};
 /// If there is no jls(8).
 #[must_use]
 pub fn params(name: &str) -> Option<BTreeMap<String, String>> {
-    let said = Command::new("jls").args(["-j", name, "-nqs"]).output().expect("run jls(8)");
+    let said = Command::new("jls").args(["-j", name, "-nq"]).output().expect("run jls(8)");
     let line = String::from_utf8_lossy(&said.stdout).into_owned();
     said.status.success().then(|| line.split_whitespace().map(pair).collect())
 }

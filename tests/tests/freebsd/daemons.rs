@@ -74,6 +74,7 @@ fn inetd_answers_by_itself_and_by_a_program() {
         skip!("/etc/services does not know daytime");
     }
     need!(skip::path("/etc/netconfig"));
+    need!(skip::path("/etc/login.conf"));
     need!(port_free(13));
     need!(port_free(7));
     let _alone = alone();
@@ -91,6 +92,9 @@ fn inetd_answers_by_itself_and_by_a_program() {
         "/bin/cat",
         "--read",
         "/etc/netconfig",
+        // The class `daemon`, in which it starts services.
+        "--read",
+        "/etc/login.conf",
         "--etc",
         "passwd,group,services,hosts",
     ];
