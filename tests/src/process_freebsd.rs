@@ -45,8 +45,10 @@ impl Process {
     /// If there is no ps(1).
     #[must_use]
     pub fn all() -> Vec<Self> {
-        let fields = ["-axww", "-o", "pid=,ppid=,state=,jid=,lstart=,ucomm="];
-        let listed = Command::new("ps").args(fields).env("LC_ALL", "C").output();
+        // In one word all that follows the first `=` would be the title of the first column.
+        let fields =
+            ["pid=", "ppid=", "state=", "jid=", "lstart=", "ucomm="].into_iter().flat_map(|field| ["-o", field]);
+        let listed = Command::new("ps").arg("-axww").args(fields).env("LC_ALL", "C").output();
         let listed = listed.unwrap_or_else(|error| panic!("run ps(1): {error}"));
         let own = i32::try_from(std::process::id()).unwrap_or_default();
         let all = String::from_utf8_lossy(&listed.stdout).lines().filter_map(Self::parse).collect::<Vec<_>>();
