@@ -402,7 +402,10 @@ fn after_sigkill_of_the_supervisor_at_random_moments_clean_leaves_nothing() {
     assert!(found > 20, "only {found} supervisors were met");
 }
 
-/// Whether it leads a session: the caller does not.
+/// Whether it leads a session: the caller does not. Not by getsid(2), which tells 0, no `Pid`, of a session that was made outside
+/// of our pid namespace or by the kernel at boot.
 fn is_supervisor(pid: i32) -> bool {
-    rustix::process::getsid(Pid::from_raw(pid)).is_ok_and(|session| session.as_raw_nonzero().get() == pid)
+    let Ok(stat) = fs::read_to_string(format!("/proc/{pid}/stat")) else { return false };
+    let session = stat.rsplit_once(')').and_then(|(_, after)| after.split_whitespace().nth(3));
+    session == Some(&pid.to_string())
 }
