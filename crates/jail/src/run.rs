@@ -44,6 +44,17 @@ pub enum Outcome {
     Signaled(i32),
 }
 
+impl Outcome {
+    /// Whether the plan calls it a good end.
+    #[must_use]
+    pub fn is_success(self, plan: &Plan) -> bool {
+        match self {
+            Self::Exited(status) => status == 0 || plan.success.statuses.contains(&status),
+            Self::Signaled(signal) => plan.success.signals.contains(&signal),
+        }
+    }
+}
+
 /// Why nothing runs: what was tried on which object, the cause, and what to do.
 #[derive(Debug, thiserror::Error)]
 #[error("{what}")]

@@ -133,6 +133,15 @@ pub struct Stop {
     pub wait: Wait,
 }
 
+/// What counts as a good end of the main process beside status 0.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Success {
+    /// Statuses of exit(3), sorted.
+    pub statuses: Vec<i32>,
+    /// Numbers of signals, sorted.
+    pub signals: Vec<i32>,
+}
+
 /// Everything that will be done, in order.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[must_use]
@@ -150,6 +159,9 @@ pub struct Plan {
     pub exec: Exec,
     /// How it ends.
     pub stop: Stop,
+    /// Which ends are good ones.
+    #[serde(default)]
+    pub success: Success,
     /// Written by the supervisor with a pid of the host; pidfile(3).
     pub pidfile: Option<HostPath>,
     /// What the reader should know: a default that was taken, a thing left out.

@@ -111,6 +111,7 @@ pub fn resolve(name: &str, spec: &Spec, facts: &Facts) -> Result<Plan, Vec<Probl
     exec.landlock.own_signals = landlocked && facts.landlock >= landlock::SCOPES;
     check_chdir(&exec.chdir, &inside, facts, &mut report);
     let stop = exec::stop(spec, kind, &mut report);
+    let success = exec::success(spec, kind, &mut report);
     let confine = match kind {
         SystemKind::Linux => {
             linux::check_proc(spec, &programs, &mut report);
@@ -136,7 +137,7 @@ pub fn resolve(name: &str, spec: &Spec, facts: &Facts) -> Result<Plan, Vec<Probl
     let (host, inside) = in_order(&facts.system, host, confine, steps);
     let name = name.to_string();
     let system = facts.system.clone();
-    let mut plan = Plan { name, system, host, inside, exec, stop, pidfile, notes: report.notes };
+    let mut plan = Plan { name, system, host, inside, exec, stop, success, pidfile, notes: report.notes };
     plan.notes.extend(doubts(&plan, facts));
     Ok(plan)
 }

@@ -4,7 +4,7 @@ use std::fmt::{self, Write as _};
 use std::time::Duration;
 
 use crate::facts::{System, SystemKind};
-use crate::plan::{By, Exec, Landlock, Network, Plan, Syscalls, Wait};
+use crate::plan::{By, Exec, Landlock, Network, Plan, Success, Syscalls, Wait};
 use crate::resolve::limits::{Unit, unit};
 use crate::resolve::signals;
 use crate::step::{Access, Confine, Content, Planned, ProcView, Step};
@@ -55,6 +55,15 @@ impl Plan {
                 Wait::All => "when all processes have ended",
             },
         )?;
+        let Success { statuses, signals } = &self.success;
+        if !statuses.is_empty() || !signals.is_empty() {
+            let statuses = statuses.iter().map(|status| format!(", status {status}"));
+            let signals = signals.iter().map(|signal| match signals::name(*signal, kind) {
+                Some(name) => format!(", signal {name}"),
+                None => format!(", signal {signal}"),
+            });
+            field(f, "success", &format!("status 0{}", statuses.chain(signals).collect::<String>()))?;
+        }
         match &self.pidfile {
             Some(path) => field(f, "pidfile", &format!("{path} on the host, with a pid of the host")),
             None => field(f, "pidfile", "none"),

@@ -97,6 +97,8 @@ pub struct Spec {
     pub stop_timeout: Option<String>,
     /// `main` (default) or `all`.
     pub wait: Option<String>,
+    /// Statuses and signals that are a success beside status 0.
+    pub success_exit: Vec<Ending>,
     /// Overrides on Linux.
     pub linux: Option<Box<Spec>>,
     /// Overrides on FreeBSD.
@@ -119,6 +121,16 @@ impl Default for Words {
     fn default() -> Self {
         Self::List(Vec::new())
     }
+}
+
+/// `success-exit = [143, "TERM"]`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Ending {
+    /// exit(3) with this status.
+    Status(i32),
+    /// By the signal of this name.
+    Signal(String),
 }
 
 /// `tmp = true`, `tmp = "64M"`.

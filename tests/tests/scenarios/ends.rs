@@ -36,6 +36,18 @@ fn a_signal_that_ends_the_program_is_told() {
 }
 
 #[test]
+fn what_the_profile_calls_a_success_is_status_0() {
+    need!(skip::jails());
+    let _alone = alone();
+    let listed = ["--success-exit", "143,usr1"];
+    for script in ["exit 143", "exit 0", "kill -USR1 $$; sleep 5"] {
+        assert_eq!(sh(&listed, script).expect_code(0).stderr, "", "{script}");
+    }
+    sh(&listed, "exit 142").expect_code(142);
+    sh(&listed, "kill -TERM $$; sleep 5").expect_code(128 + 15);
+}
+
+#[test]
 fn a_program_that_is_not_there_or_is_none_has_its_own_status() {
     need!(skip::jails());
     let _alone = alone();

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use clap::Args;
-use thinjail_plan::spec::{LimitValue, Mount, Spec, TmpSize, Words};
+use thinjail_plan::spec::{Ending, LimitValue, Mount, Spec, TmpSize, Words};
 
 /// Flags over a profile: scalars replace, lists append.
 #[derive(Args, Clone, Debug, Default)]
@@ -124,6 +124,9 @@ pub(crate) struct Wanted {
     /// Ends with its main process (main, the default), or with its last (all)
     #[arg(long, value_name = "WHICH", help_heading = "How it ends")]
     wait: Option<String>,
+    /// Statuses and signals that are a success beside 0: 143,TERM
+    #[arg(long, value_name = "WHICH,...", value_delimiter = ',', help_heading = "How it ends")]
+    success_exit: Vec<String>,
 }
 
 impl Wanted {
@@ -169,6 +172,7 @@ impl Wanted {
             stop_signal: self.stop_signal,
             stop_timeout: self.stop_timeout,
             wait: self.wait,
+            success_exit: named(self.success_exit).into_iter().map(ending).collect(),
             // The command is no flag, and a flag holds on the system it is typed on.
             command: Words::default(),
             r#use: None,
@@ -237,6 +241,10 @@ fn size(text: String) -> TmpSize {
 
 fn limit(text: String) -> LimitValue {
     text.parse().map_or(LimitValue::Text(text), LimitValue::Number)
+}
+
+fn ending(text: String) -> Ending {
+    text.parse().map_or(Ending::Signal(text), Ending::Status)
 }
 
 #[cfg(test)]

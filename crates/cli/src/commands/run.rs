@@ -42,6 +42,7 @@ pub(super) fn execute(args: Run, subject: &Subject, mut clock: Clock) -> Result<
         leftovers.take_back(&mut report::say);
     }
     match outcome? {
+        outcome if outcome.is_success(&plan) => Ok(Exit::Program(0)),
         Outcome::Exited(status) => Ok(Exit::Program(u8::try_from(status & 0xff).unwrap_or(u8::MAX))),
         Outcome::Signaled(signal) => {
             report::say(&format!("{}: exited on signal {signal}", plan.exec.program));

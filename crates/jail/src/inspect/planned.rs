@@ -202,6 +202,7 @@ mod tests {
                 network: Network::Inherit,
             },
             stop: Stop { signal: 15, timeout: Duration::ZERO, wait: Wait::Main },
+            success: thinjail_plan::plan::Success::default(),
             pidfile: None,
             notes: vec![],
         }

@@ -9,8 +9,8 @@ use super::{capabilities, landlock, limits, quantity, signals, syscalls};
 use crate::defaults;
 use crate::facts::{Facts, SystemKind};
 use crate::path::RootPath;
-use crate::plan::{Exec, Network, Stop, Wait};
-use crate::spec::Spec;
+use crate::plan::{Exec, Network, Stop, Success, Wait};
+use crate::spec::{Ending, Spec};
 use crate::wishes::octal;
 
 pub(super) fn exec(
@@ -118,7 +118,8 @@ pub(super) fn network(spec: &Spec, report: &mut Report) -> Network {
 }
 
 pub(super) fn stop(spec: &Spec, kind: SystemKind, report: &mut Report) -> Stop {
-    let signal = report.keep(signals::number(spec.stop_signal.as_deref().unwrap_or("TERM"), kind)).unwrap_or_default();
+    let written = spec.stop_signal.as_deref().unwrap_or("TERM");
+    let signal = report.keep(signals::number("stop-signal", written, kind)).unwrap_or_default();
     let timeout = match &spec.stop_timeout {
         None => Duration::from_secs(defaults::STOP_SECONDS),
         Some(written) => report
@@ -137,6 +138,28 @@ pub(super) fn stop(spec: &Spec, kind: SystemKind, report: &mut Report) -> Stop {
         }
     };
     Stop { signal, timeout, wait }
+}
+
+/// What is a success beside status 0.
+pub(super) fn success(spec: &Spec, kind: SystemKind, report: &mut Report) -> Success {
+    let mut success = Success::default();
+    for ending in &spec.success_exit {
+        match ending {
+            Ending::Status(status @ 0..=255) => success.statuses.push(*status),
+            Ending::Status(status) => report.problem(
+                Problem::setup(format!("success-exit: {status} is no status that a program can end with"))
+                    .help("write numbers from 0 to 255, and signals by name"),
+            ),
+            Ending::Signal(name) => {
+                success.signals.extend(report.keep(signals::number("success-exit", name, kind)));
+            }
+        }
+    }
+    for list in [&mut success.statuses, &mut success.signals] {
+        list.sort_unstable();
+        list.dedup();
+    }
+    success
 }
 
 /// sethostname(2)'s limit on each system; RFC 1123's letters.

@@ -23,7 +23,8 @@ const SIGNALS: [(&str, i32, i32); 16] = [
     ("IO", 29, 23),
 ];
 
-pub(super) fn number(written: &str, kind: SystemKind) -> Result<i32, Problem> {
+/// `key` is where it is written.
+pub(super) fn number(key: &str, written: &str, kind: SystemKind) -> Result<i32, Problem> {
     let upper = written.to_ascii_uppercase();
     let name = upper.strip_prefix("SIG").unwrap_or(&upper);
     match SIGNALS.iter().find(|(known, ..)| *known == name) {
@@ -32,11 +33,11 @@ pub(super) fn number(written: &str, kind: SystemKind) -> Result<i32, Problem> {
             SystemKind::FreeBsd => *freebsd,
         }),
         None if written.bytes().all(|b| b.is_ascii_digit()) && !written.is_empty() => {
-            Err(Problem::setup(format!("stop-signal = {written:?}: a number is not the same signal on every system"))
+            Err(Problem::setup(format!("{key} = {written:?}: a number is not the same signal on every system"))
                 .help("write its name, such as \"QUIT\""))
         }
         None => {
-            let problem = Problem::setup(format!("stop-signal: there is no signal {written:?}"));
+            let problem = Problem::setup(format!("{key}: there is no signal {written:?}"));
             Err(match crate::nearest::nearest(name, SIGNALS.iter().map(|(known, ..)| *known)) {
                 Some(near) => problem.help(format!("did you mean {near}?")),
                 None => problem.help("write a name such as \"TERM\", \"INT\" or \"QUIT\""),
@@ -61,9 +62,9 @@ mod tests {
 
     #[test]
     fn numbers_are_those_of_the_plans_system() {
-        assert_eq!(number("SIGUSR1", SystemKind::Linux), Ok(10));
-        assert_eq!(number("usr1", SystemKind::FreeBsd), Ok(30));
+        assert_eq!(number("x", "SIGUSR1", SystemKind::Linux), Ok(10));
+        assert_eq!(number("x", "usr1", SystemKind::FreeBsd), Ok(30));
         assert_eq!(name(31, SystemKind::FreeBsd), Some("USR2"));
-        assert!(number("15", SystemKind::Linux).is_err());
+        assert!(number("x", "15", SystemKind::Linux).is_err());
     }
 }

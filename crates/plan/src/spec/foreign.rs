@@ -137,6 +137,7 @@ const WORDS: &[(&str, &str, &str)] = &[
     ("RuntimeDirectory", SYSTEMD, "run-dir"),
     ("Service", SYSTEMD, "the keys stand without such a heading, as key = \"value\""),
     ("StateDirectory", SYSTEMD, "state-dir"),
+    ("SuccessExitStatus", SYSTEMD, "success-exit"),
     ("SupplementaryGroups", SYSTEMD, "groups"),
     ("SystemCallFilter", SYSTEMD, "every jail has a filter; `deny-syscalls` refuses more, `allow-syscalls` gives back"),
     ("TasksMax", SYSTEMD, "limits.maxproc"),

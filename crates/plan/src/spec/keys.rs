@@ -14,6 +14,8 @@ pub(super) enum Shape {
     Words,
     /// A list of numbers.
     Numbers,
+    /// A list of numbers and strings.
+    NumbersAndNames,
     /// `true`, `false` or a string.
     SwitchOrText,
     /// A table of strings.
@@ -35,6 +37,7 @@ impl Shape {
             Self::List => "a list of strings, such as [\"one\", \"two\"]",
             Self::Words => "a string or a list of strings, such as [\"one\", \"two\"]",
             Self::Numbers => "a list of numbers, such as [3, 4]",
+            Self::NumbersAndNames => "a list of numbers and strings, such as [143, \"TERM\"]",
             Self::SwitchOrText => "true, false or a size, such as \"64M\"",
             Self::Texts => "a table of strings, such as { NAME = \"value\" }",
             Self::NumbersOrTexts => "a table of numbers and sizes, such as { openfiles = 1024, filesize = \"64M\" }",
@@ -78,6 +81,7 @@ pub(super) const KEYS: &[(&str, Shape)] = &[
     ("state-dir", Shape::Text),
     ("stop-signal", Shape::Text),
     ("stop-timeout", Shape::Text),
+    ("success-exit", Shape::NumbersAndNames),
     ("tcp-bind", Shape::Numbers),
     ("tcp-connect", Shape::Numbers),
     ("tmp", Shape::SwitchOrText),

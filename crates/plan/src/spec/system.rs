@@ -69,6 +69,7 @@ impl Spec {
             stop_signal,
             stop_timeout,
             wait,
+            success_exit,
             linux,
             freebsd,
             params,
@@ -115,6 +116,7 @@ impl Spec {
         replace(&mut self.stop_signal, stop_signal);
         replace(&mut self.stop_timeout, stop_timeout);
         replace(&mut self.wait, wait);
+        self.success_exit.extend(success_exit);
         replace(&mut self.linux, linux);
         replace(&mut self.freebsd, freebsd);
         merge(&mut self.params, params);

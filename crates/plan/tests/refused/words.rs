@@ -178,6 +178,13 @@ fn of_jail_that_are_ours() {
 }
 
 #[test]
+fn of_what_is_a_success() {
+    assert_eq!(what("success-exit = [256]"), "success-exit: 256 is no status that a program can end with");
+    assert_eq!(problem("success-exit = [\"TREM\"]").1, "did you mean TERM?");
+    assert!(what("success-exit = [\"15\"]").contains("a number is not the same signal on every system"));
+}
+
+#[test]
 fn with_a_nul_byte_in_a_spec_that_is_no_file() {
     let spec = Spec { command: Words::List(vec!["/bin/true".into(), "a\0b".into()]), ..Spec::default() };
     let problems = thinjail_plan::resolve::resolve("x", &spec, &World::linux().facts(&spec)).unwrap_err();

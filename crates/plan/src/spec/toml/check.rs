@@ -187,6 +187,11 @@ fn fits(key: &str, value: &Spanned<DeValue<'_>>, shape: Shape) -> Result<(), Fau
             DeValue::Integer(number) if i32::from_str_radix(number.as_str(), number.radix()).is_ok() => Ok(()),
             _ => Err(wrong(key, item, shape)),
         }),
+        (Shape::NumbersAndNames, DeValue::Array(list)) => list.iter().try_for_each(|item| match item.get_ref() {
+            DeValue::String(text) => no_nul(key, item.span(), text),
+            DeValue::Integer(number) if i32::from_str_radix(number.as_str(), number.radix()).is_ok() => Ok(()),
+            _ => Err(wrong(key, item, shape)),
+        }),
         _ => Err(wrong(key, value, shape)),
     }
 }
@@ -194,7 +199,10 @@ fn fits(key: &str, value: &Spanned<DeValue<'_>>, shape: Shape) -> Result<(), Fau
 /// The value as it has to be written, where only the brackets or the quotes are missing.
 fn instead(value: &DeValue<'_>, shape: Shape) -> Option<String> {
     match (shape, value) {
-        (Shape::List, DeValue::String(text)) => Some(format!("[{:?}]", shortened(text))),
+        (Shape::List | Shape::NumbersAndNames, DeValue::String(text)) => Some(format!("[{:?}]", shortened(text))),
+        (Shape::Numbers | Shape::NumbersAndNames, DeValue::Integer(number)) if number.radix() == 10 => {
+            Some(format!("[{}]", number.as_str()))
+        }
         (Shape::Text | Shape::SwitchOrText, DeValue::Integer(number)) if number.radix() == 10 => {
             Some(format!("{:?}", number.as_str()))
         }
