@@ -53,12 +53,13 @@ pub(crate) fn open(plan: &Plan, verb: Verb) -> Result<Journal, RunError> {
         stop_timeout: u64::try_from(plan.stop.timeout.as_millis()).unwrap_or(u64::MAX),
         pidfile: plan.pidfile.clone(),
     };
-    match journal.begin(begin) {
+    let begun = journal.begin(begin).map_err(RunError::unwritten);
+    match begun.and_then(|()| state.put_plan(&key, plan)) {
         Ok(()) => Ok(journal),
         Err(error) => {
             // The first error is the one to tell.
             let _ = journal.close();
-            Err(RunError::unwritten(error))
+            Err(error)
         }
     }
 }

@@ -4,6 +4,7 @@ pub mod doctor;
 pub mod inspect;
 pub mod life;
 pub mod run;
+pub mod stale;
 pub mod start;
 
 // What engines share.

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use serde::Serialize;
 use thinjail_plan::path::HostPath;
+use thinjail_plan::plan::Plan;
 
 pub use crate::claim::Cleaned;
 use crate::claim::{clean, clean_journal, clean_sheet, is_of, key, lives};
@@ -14,6 +15,7 @@ use crate::journal::read::{Read, read};
 use crate::look::Moment;
 use crate::os::End;
 use crate::run::RunError;
+use crate::stale::Stale;
 use crate::state::{Claim, ONE_OF_A_NAME, State, host, signal};
 use crate::supervise::machine::signal::{KILL, TERM};
 use crate::teardown::teardown;
@@ -56,6 +58,9 @@ pub struct Jail {
     pub pidfile: Option<HostPath>,
     /// What is still on the host.
     pub on_host: Vec<String>,
+    /// Files of the host that were replaced since, where that was asked for: see [`crate::stale`].
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub stale: Vec<Stale>,
 }
 
 impl Jail {
@@ -87,6 +92,7 @@ impl Jail {
             since: read.running.as_ref().map(|running| running.since.0),
             pidfile: begin.and_then(|begin| begin.pidfile.clone()),
             on_host,
+            stale: Vec::new(),
         }
     }
 }
@@ -114,6 +120,15 @@ pub fn find(name: &str) -> Result<Option<Jail>, RunError> {
     let Some(state) = State::find()? else { return Ok(None) };
     let key = key(name);
     Ok(state.peek(&key)?.map(|(text, held)| Jail::of(&key, read(&text).unwrap_or_default(), held)))
+}
+
+/// The plan that a jail was made of. Of one that runs, and whose journal says so.
+///
+/// # Errors
+/// Where it can't be read.
+pub fn plan(name: &str) -> Result<Plan, RunError> {
+    let missing = || RunError::setup(format!("read the plan of {name}"), io::ErrorKind::NotFound.into());
+    State::find()?.ok_or_else(missing)?.plan(&key(name))
 }
 
 /// What came of a stop.

@@ -34,6 +34,7 @@ use thinjail_sys::linux::process::{self, CloneFlags, Side, Stack};
 use thinjail_sys::linux::signal;
 
 use self::child::{Child, now};
+pub(crate) use self::init::below;
 use self::message::{MARKS, Message, Phase, SIZE};
 use self::supervisor::{Jail, Signals, supervise};
 use self::tree::Tree;

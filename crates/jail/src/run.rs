@@ -82,6 +82,11 @@ impl RunError {
         Self::setup("write the journal".into(), error.into_cause())
     }
 
+    /// Whether what was tried failed since something is not there.
+    pub(crate) fn is_missing(&self) -> bool {
+        self.cause.as_ref().is_some_and(|cause| cause.kind() == std::io::ErrorKind::NotFound)
+    }
+
     /// As one line, for what is only told.
     pub(crate) fn on_one_line(&self) -> String {
         match &self.cause {

@@ -8,6 +8,7 @@ use std::rc::Rc;
 use rustix::fs::{self, AtFlags, FileType, FlockOperation, Mode, OFlags, Stat};
 use rustix::io::Errno;
 use thinjail_plan::path::HostPath;
+use thinjail_plan::plan::Plan;
 
 use crate::journal::Paper;
 use crate::journal::read::{Damage, Read, read};
@@ -26,6 +27,10 @@ pub(crate) use linux::{ONE_OF_A_NAME, PATH, host, signal, started};
 
 /// How the file of a journal ends.
 const END: &str = ".journal";
+/// How the file ends that has the plan of the same jail.
+const PLAN: &str = ".plan";
+/// Bytes of a plan. One with ten thousand mounts has less.
+const PLAN_MAX: u64 = 16 << 20;
 /// Bytes of a journal. One of a jail with a thousand mounts has less.
 const SIZE_MAX: u64 = 1 << 20;
 /// How often a file that others make or remove at the same moment is tried for.
@@ -133,7 +138,32 @@ impl State {
             Err(Errno::WOULDBLOCK) => true,
             Err(cause) => return Err(failed(cause.into())),
         };
-        text(&file).map(|text| Some((text, held))).map_err(failed)
+        text(&file, SIZE_MAX).map(|text| Some((text, held))).map_err(failed)
+    }
+
+    /// Keeps the plan of a jail whose journal is ours: what it was made of, whatever becomes of its profile. It may hold what
+    /// only root may know, an env-file's lines.
+    pub(crate) fn put_plan(&self, key: &str, plan: &Plan) -> Result<(), RunError> {
+        let name = format!("{key}{PLAN}");
+        let failed = |cause: io::Error| RunError::setup(format!("write the plan {}/{name}", self.path), cause);
+        let json = serde_json::to_vec(plan).map_err(|cause| failed(cause.into()))?;
+        remove(&self.directory, &name).map_err(failed)?;
+        let how = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let file = fs::openat(&*self.directory, &name, how, Mode::from_raw_mode(0o600));
+        File::from(file.map_err(|cause| failed(cause.into()))?).write_all(&json).map_err(failed)
+    }
+
+    /// The plan of a jail.
+    pub(crate) fn plan(&self, key: &str) -> Result<Plan, RunError> {
+        let name = format!("{key}{PLAN}");
+        let failed = |cause: io::Error| {
+            RunError::setup(format!("read the plan {}/{name}", self.path), cause)
+                .help("it is written when the jail starts: start it again".to_owned())
+        };
+        let how = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+        let file = fs::openat(&*self.directory, &name, how, Mode::empty()).map_err(|cause| failed(cause.into()))?;
+        let text = text(&File::from(file), PLAN_MAX).map_err(failed)?;
+        serde_json::from_slice(&text).map_err(|cause| failed(cause.into()))
     }
 
     /// Takes a journal if nobody holds it; makes it, if it is to be made. Whatever could not be one of ours is refused.
@@ -156,7 +186,7 @@ impl State {
             match fs::flock(&file, FlockOperation::NonBlockingLockExclusive) {
                 Ok(()) => {}
                 Err(Errno::WOULDBLOCK) => {
-                    return text(&file).map(Claim::Held).map_err(failed);
+                    return text(&file, SIZE_MAX).map(Claim::Held).map_err(failed);
                 }
                 Err(cause) => return Err(failed(cause.into())),
             }
@@ -174,21 +204,29 @@ fn is_ours_alone(stat: &Stat) -> bool {
     stat.st_uid == rustix::process::geteuid().as_raw() && stat.st_mode & 0o022 == 0
 }
 
-/// All that is in it.
-fn text(file: &File) -> io::Result<Vec<u8>> {
+/// All that is in it, if that is not too much.
+fn text(file: &File, most: u64) -> io::Result<Vec<u8>> {
     let mut text = Vec::new();
-    let count = file.take(SIZE_MAX + 1).read_to_end(&mut text)?;
-    if count as u64 > SIZE_MAX {
-        return Err(io::Error::other("it has more than 1 MiB"));
+    let count = file.take(most + 1).read_to_end(&mut text)?;
+    if count as u64 > most {
+        return Err(io::Error::other(format!("it has more than {} MiB", most >> 20)));
     }
     Ok(text)
+}
+
+/// Removes a file, if it is there.
+fn remove(directory: &OwnedFd, name: &str) -> io::Result<()> {
+    match fs::unlinkat(directory, name, AtFlags::empty()) {
+        Err(Errno::NOENT) => Ok(()),
+        other => Ok(other?),
+    }
 }
 
 impl Sheet {
     /// What was written there before. What was being written when its writer was stopped is taken away.
     pub(crate) fn read(&self) -> Result<Read, RunError> {
         let failed = |cause: io::Error| RunError::setup(format!("read the journal {}", self.path), cause);
-        let text = text(&self.file).map_err(failed)?;
+        let text = text(&self.file, SIZE_MAX).map_err(failed)?;
         let found = read(&text).map_err(|damage| {
             failed(io::Error::other(damage)).help(match damage {
                 Damage::Version(_) => "clean up with the thinjail that wrote it".to_owned(),
@@ -213,6 +251,9 @@ impl Paper for Sheet {
 
     fn burn(self: Box<Self>) -> io::Result<()> {
         if look::stands_at(&*self.directory, &self.name, &self.file)? {
+            // First: a journal without a plan is one of a jail that is not there yet.
+            let key = self.name.strip_suffix(END).unwrap_or(&self.name);
+            remove(&self.directory, &format!("{key}{PLAN}"))?;
             fs::unlinkat(&*self.directory, &self.name, AtFlags::empty())?;
         }
         Ok(())

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use thinjail_jail::life::{self, Cleaned, Condition, Jail};
+use thinjail_jail::stale::{self, Stale};
 
 use crate::args::{Clean, Life, List, Status};
 use crate::exit_code::Exit;
@@ -71,12 +72,16 @@ fn left(name: &str, cleaned: Cleaned) -> Exit {
 
 fn status(args: &Status) -> Result<Exit, Failure> {
     check_name(&args.name)?;
-    let jail = life::find(&args.name)?;
+    let mut jail = life::find(&args.name)?;
+    if let Some(jail) = &mut jail {
+        jail.stale = stale::stale(jail)?;
+    }
     if args.json {
         report::answer(&report::json(&jail)?)?;
     } else {
         let text = jail.as_ref().map_or_else(|| format!("{}: does not run", args.name), sentence);
         report::answer(&format!("{text}\n"))?;
+        jail.iter().flat_map(|jail| &jail.stale).try_for_each(|stale| report::answer(&outdated(stale)))?;
     }
     Ok(match jail.map(|jail| jail.condition) {
         Some(Condition::Running) => Exit::Ok,
@@ -105,6 +110,12 @@ fn sentence(jail: &Jail) -> String {
             format!("{name}: has left {}; `thinjail clean {name}` takes it back", jail.on_host.join(", "))
         }
     }
+}
+
+/// A file that is another one on the host by now.
+fn outdated(stale: &Stale) -> String {
+    let package = stale.package.as_ref().map(|package| format!(" (package {package})")).unwrap_or_default();
+    report::plain(&format!("stale: {}{package}", stale.path)) + "\n"
 }
 
 /// As a person says it: the two largest units.

@@ -111,7 +111,7 @@ fn children(of: Pid) -> Vec<Pid> {
 }
 
 /// All that are below a process.
-pub(super) fn below(top: Pid) -> Vec<Pid> {
+pub(crate) fn below(top: Pid) -> Vec<Pid> {
     let all = processes();
     let mut found = vec![top];
     let mut at = 0;
