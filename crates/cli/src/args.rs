@@ -1,5 +1,6 @@
 //! The command line: what was typed, and nothing decided yet but which part of it is whose.
 
+mod enable;
 mod ldd;
 mod mount;
 mod subject;
@@ -15,6 +16,7 @@ use thinjail_plan::spec::flag_hint;
 
 use crate::exit_code::{STATUS, TABLE};
 use crate::report::Failure;
+pub(crate) use enable::{Disable, Enable, OfService};
 pub(crate) use ldd::Ldd;
 pub(crate) use subject::Subject;
 pub(crate) use wanted::{Wanted, program};
@@ -37,7 +39,14 @@ const TEMPLATE: &str = "\
 
 Usage: thinjail VERB [FLAGS] ...
 
-{subcommands}{after-help}";
+  run start                     a program in a jail; in the background
+  stop status list clean        the jails that were started
+  enable disable                a jail as a service of the init system
+  plan explain check            what would be done, and why; what would fail
+  ldd                           the files that programs need to start
+  facts doctor completions      what this host is, and what it can do
+
+`thinjail VERB --help` shows what a verb does, and its flags.{after-help}";
 
 /// The verbs.
 #[derive(Debug, Subcommand)]
@@ -48,6 +57,10 @@ pub(crate) enum Verb {
     Start(Start),
     #[command(flatten)]
     Life(Life),
+    /// Makes a jail a service of the init system
+    Enable(Enable),
+    /// Takes that back
+    Disable(Disable),
     /// Prints what would be done
     Plan(Plan),
     /// Prints why a path is inside
@@ -321,8 +334,12 @@ impl Args {
             return Ok((args, subject));
         }
         let (words, file) = (args.words(), args.profile());
-        if let Verb::Life(_) | Verb::Doctor(_) | Verb::Completions(_) = args.verb {
+        if let Verb::Life(_) | Verb::Disable(_) | Verb::Doctor(_) | Verb::Completions(_) = args.verb {
             return Ok((args, Subject::Jail));
+        }
+        if let Verb::Enable(enable) = &args.verb {
+            let subject = Subject::Named(enable.name.clone());
+            return Ok((args, subject));
         }
         if let Verb::Explain(_) = args.verb {
             // Its words are counted, not cut off; a `--` may stand anywhere before them.
@@ -347,7 +364,7 @@ impl Args {
         match &self.verb {
             Verb::Run(run) => &run.about.words,
             Verb::Start(start) => &start.about.words,
-            Verb::Life(_) | Verb::Doctor(_) | Verb::Completions(_) => &[],
+            Verb::Life(_) | Verb::Enable(_) | Verb::Disable(_) | Verb::Doctor(_) | Verb::Completions(_) => &[],
             Verb::Plan(plan) => &plan.about.words,
             Verb::Explain(explain) => &explain.words,
             Verb::Check(ask) | Verb::Facts(ask) => &ask.about.words,
@@ -362,7 +379,12 @@ impl Args {
             Verb::Plan(plan) => &plan.about.profile,
             Verb::Explain(explain) => &explain.profile,
             Verb::Check(ask) | Verb::Facts(ask) => &ask.about.profile,
-            Verb::Life(_) | Verb::Doctor(_) | Verb::Completions(_) | Verb::Ldd(_) => return None,
+            Verb::Life(_)
+            | Verb::Enable(_)
+            | Verb::Disable(_)
+            | Verb::Doctor(_)
+            | Verb::Completions(_)
+            | Verb::Ldd(_) => return None,
         };
         flags.file.as_deref()
     }

@@ -3,6 +3,7 @@
 mod check;
 mod completions;
 mod doctor;
+mod enable;
 mod explain;
 mod facts;
 mod ldd;
@@ -33,6 +34,8 @@ pub(crate) fn execute(args: Args, subject: &Subject, clock: Clock) -> Result<Exi
         Verb::Run(run) => run::execute(run, subject, clock),
         Verb::Start(start) => start::execute(start, subject),
         Verb::Life(life) => life::execute(life),
+        Verb::Enable(args) => enable::enable(args, subject),
+        Verb::Disable(args) => enable::disable(&args),
         Verb::Plan(plan) => plan::execute(plan, subject),
         Verb::Explain(explain) => explain::execute(explain, subject),
         Verb::Check(ask) => check::execute(ask, subject),

@@ -7,6 +7,7 @@ mod bug;
 mod clock;
 mod commands;
 mod exit_code;
+mod init;
 mod profile;
 mod report;
 

@@ -7,6 +7,7 @@ pub mod doubts;
 mod etc;
 pub mod explain;
 pub mod facts;
+pub mod init;
 pub mod nearest;
 pub mod needs;
 pub mod path;

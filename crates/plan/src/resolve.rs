@@ -23,7 +23,7 @@ mod pidfile;
 mod problem;
 mod programs;
 mod pwd_db;
-mod quantity;
+pub(crate) mod quantity;
 pub(crate) mod runtime;
 mod secrets;
 pub(crate) mod signals;

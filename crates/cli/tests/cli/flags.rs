@@ -36,7 +36,9 @@ fn a_program_that_is_taken_for_a_profile_is_helped() {
 #[test]
 fn help_is_a_word_too() {
     assert_eq!(thinjail(&["help"]).works(), thinjail(&["--help"]).works());
-    for verb in ["run", "start", "stop", "status", "list", "clean", "plan", "explain", "check", "facts"] {
+    for verb in
+        ["run", "start", "stop", "status", "list", "clean", "enable", "disable", "plan", "explain", "check", "facts"]
+    {
         let help = thinjail(&[verb, "--help"]);
         assert_eq!(thinjail(&["help", verb]).works(), help.works());
         assert!(help.out.lines().count() < 90, "{} lines:\n{}", help.out.lines().count(), help.out);
@@ -52,6 +54,19 @@ fn help_fits_one_screen_and_has_the_exit_codes() {
         assert!(text.contains(word), "{word} is missing in\n{text}");
     }
     assert!(text.lines().all(|line| line.len() < 80), "{text}");
+}
+
+#[test]
+fn help_names_every_verb() {
+    let (completions, help) = (thinjail(&["completions", "fish"]), thinjail(&["--help"]));
+    let verb = |line: &str| Some(line.split_once("needs_command\" -f -a \"")?.1.split('"').next()?.to_owned());
+    let verbs: Vec<String> = completions.works().lines().filter_map(verb).collect();
+    assert!(verbs.iter().any(|verb| verb == "enable"), "{}", completions.out);
+    let listed = help.works().lines().filter_map(|line| line.strip_prefix("  "));
+    let words: Vec<&str> = listed.flat_map(str::split_whitespace).collect();
+    for verb in verbs {
+        assert!(words.contains(&verb.as_str()), "{verb} is missing in\n{}", help.out);
+    }
 }
 
 #[test]

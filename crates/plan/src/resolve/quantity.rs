@@ -15,7 +15,7 @@ pub(super) fn size(text: &str) -> Option<u64> {
 }
 
 /// `10`, `10s`, `1m30s`, `500ms`, `2h`: a bare number is in seconds.
-pub(super) fn duration(text: &str) -> Option<Duration> {
+pub(crate) fn duration(text: &str) -> Option<Duration> {
     if let Some(seconds) = plain_number(text) {
         return Some(Duration::from_secs(seconds));
     }

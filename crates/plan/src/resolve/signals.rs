@@ -24,7 +24,7 @@ const SIGNALS: [(&str, i32, i32); 16] = [
 ];
 
 /// `key` is where it is written.
-pub(super) fn number(key: &str, written: &str, kind: SystemKind) -> Result<i32, Problem> {
+pub(crate) fn number(key: &str, written: &str, kind: SystemKind) -> Result<i32, Problem> {
     let upper = written.to_ascii_uppercase();
     let name = upper.strip_prefix("SIG").unwrap_or(&upper);
     match SIGNALS.iter().find(|(known, ..)| *known == name) {
