@@ -16,9 +16,14 @@ use crate::workspace::Workspace;
 
 /// What is in the machine besides Debian's minimal system.
 const PACKAGES: &[&str] = &[
+    "bind9-dnsutils",
     "busybox-static",
     "curl",
+    "dns-root-data",
+    "dnsmasq",
     "gcc",
+    "gunicorn",
+    "haproxy",
     "libc6-dev",
     "libmemcached-tools",
     "libnginx-mod-http-echo",
@@ -26,12 +31,21 @@ const PACKAGES: &[&str] = &[
     "memcached",
     "netbase",
     "nginx",
+    "nodejs",
+    "openjdk-17-jdk-headless",
+    "openssh-client",
+    "openssh-server",
+    "openssl",
+    "perl",
+    "php8.2-fpm",
+    "postgresql-15",
     "procps",
     "python3-minimal",
     "redis-server",
     "redis-tools",
     "strace",
     "systemd-sysv",
+    "unbound",
 ];
 
 /// Starts the script once the system is up, shows its output on the serial line, and switches the machine off.
@@ -83,8 +97,8 @@ fn tree(workspace: &Workspace) -> Result<PathBuf> {
     fs::write(units.join("job.service"), UNIT).context(|| "write the unit".to_owned())?;
     let wants = units.join("multi-user.target.wants");
     // The tests start the daemons themselves.
-    for daemon in ["nginx", "redis-server", "memcached"] {
-        let _ = fs::remove_file(wants.join(format!("{daemon}.service")));
+    for unit in fs::read_dir(&wants).context(|| format!("list {}", wants.display()))?.flatten() {
+        fs::remove_file(unit.path()).context(|| format!("disable {}", unit.path().display()))?;
     }
     std::os::unix::fs::symlink("../job.service", wants.join("job.service")).context(|| "enable the unit".to_owned())?;
     fs::remove_dir_all(tree.join("var/cache/apt/archives")).context(|| "remove the downloaded packages".to_owned())?;
@@ -113,7 +127,7 @@ pub(crate) fn run(workspace: &Workspace, dir: &Path, script: &str, mut each: imp
     command::run(Command::new("cp").arg(job.join(script)).arg(job.join(".script")))?;
     let image = workspace.dir("vm")?.join("disk.img");
     let _ = fs::remove_file(&image);
-    command::run(Command::new("mkfs.ext4").args(["-q", "-d"]).arg(&tree).arg(&image).arg("3G"))?;
+    command::run(Command::new("mkfs.ext4").args(["-q", "-d"]).arg(&tree).arg(&image).arg("6G"))?;
     let boot = tree.join("boot");
     let mut qemu = Command::new("timeout");
     qemu.args(["1200", "qemu-system-x86_64", "-accel", "tcg,thread=multi", "-cpu", "max", "-smp", "2", "-m", "2048"]);
@@ -138,7 +152,8 @@ pub(crate) fn run(workspace: &Workspace, dir: &Path, script: &str, mut each: imp
 
 /// The system tests that run in the machine: what depends on the kernel's version or on the init system. Each needs nothing
 /// from outside.
-const TESTS: &[&str] = &["article", "daemons", "exact", "hardening", "refusals", "supervision"];
+const TESTS: &[&str] =
+    &["article", "daemons", "exact", "hardening", "isolation", "life", "limits", "refusals", "seccomp", "supervision"];
 
 /// `cargo xtask vm test`: the system tests on the machine's kernel.
 pub(crate) fn test(workspace: &Workspace, no_skips: bool) -> Result<Totals> {
