@@ -52,6 +52,16 @@ use crate::teardown::teardown;
 /// See [`crate::run::run`].
 pub(crate) fn run(plan: &Plan, verb: Verb, observer: &mut dyn Observer) -> Result<Outcome, RunError> {
     check(plan)?;
+    if plan.unsupervised {
+        return Err(match verb {
+            Verb::Run => child::alone::become_program(plan, observer),
+            Verb::Start => {
+                let cause = io::Error::other("a jail in the background has a supervisor, and this is to have none");
+                RunError::setup(format!("start {}", plan.name), cause)
+                    .help("let an init `thinjail run` it, or take `supervisor` out".to_owned())
+            }
+        });
+    }
     let signals = Signals::take().map_err(|cause| RunError::setup("take signals as data".into(), cause))?;
     // Every mode in a plan is meant as it is written; the program gets its own umask.
     rustix::process::umask(rustix::fs::Mode::empty());

@@ -63,6 +63,10 @@ pub struct Syscalls {
     pub allowed: Vec<String>,
     /// Refused as well, by name, sorted.
     pub refused: Vec<String>,
+    /// Of processes only the caller itself is given limits, priorities and processors: without a pid namespace every process
+    /// of the same user could be named.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub own_processes: bool,
 }
 
 /// What ends at the jail's border though the network is the host's; landlock(7).
@@ -72,6 +76,9 @@ pub struct Landlock {
     pub own_abstract_sockets: bool,
     /// No process is signalled but those inside.
     pub own_signals: bool,
+    /// No process is traced, or looked at in /proc, but those inside; any rule of landlock(7) brings that along.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub own_processes: bool,
     /// The ports that TCP sockets may be bound to; none is all.
     pub tcp_bind: Option<Vec<u16>>,
     /// The ports that TCP sockets may connect to; none is all.
@@ -162,6 +169,9 @@ pub struct Plan {
     /// Which ends are good ones.
     #[serde(default)]
     pub success: Success,
+    /// Linux: thinjail becomes the program, under its own pid, and nobody stays to see to it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub unsupervised: bool,
     /// Written by the supervisor with a pid of the host; pidfile(3).
     pub pidfile: Option<HostPath>,
     /// What the reader should know: a default that was taken, a thing left out.

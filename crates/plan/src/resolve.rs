@@ -29,6 +29,7 @@ mod secrets;
 pub(crate) mod signals;
 mod syscalls;
 mod unprivileged;
+mod unsupervised;
 mod ways;
 
 use crate::defaults;
@@ -60,6 +61,7 @@ pub fn resolve(name: &str, spec: &Spec, facts: &Facts) -> Result<Plan, Vec<Probl
     let mut who = identity::resolve(spec, facts, &mut report);
     // Whoever may not carry it out sees what root would.
     let landlocked = isolated::wanted(spec, kind, &mut report);
+    let alone = unsupervised::wanted(spec, kind, &mut report);
     let own = kind == SystemKind::Linux && facts.caller != 0 && privilege(spec, facts).is_empty();
     if !landlocked {
         report.notes.extend(unprivileged::note(own, &who, facts));
@@ -90,8 +92,8 @@ pub fn resolve(name: &str, spec: &Spec, facts: &Facts) -> Result<Plan, Vec<Probl
     let main = argv.first().map(String::as_str).filter(|main| !main.is_empty());
     let programs = programs::resolve(main, &spec.programs, facts, &mut inside, &mut report);
     let pidfile = spec.pidfile.as_ref().and_then(|written| {
-        let decided = pidfile::resolve(written, facts, &who, &mut inside, &mut report);
-        report.keep(decided)
+        let decided = pidfile::resolve(written, facts, (&who, alone), &mut inside, &mut report);
+        report.keep(decided).filter(|_| !alone)
     });
     etc::resolve(spec, facts, &who, network, &programs, &mut inside, &mut report);
     report.keep(programs.cache.put(&mut inside));
@@ -109,9 +111,14 @@ pub fn resolve(name: &str, spec: &Spec, facts: &Facts) -> Result<Plan, Vec<Probl
     let program = programs.main.clone().unwrap_or_else(RootPath::root);
     let mut exec = exec::exec(spec, program, argv, &who, network, facts, &mut report);
     exec.landlock.own_signals = landlocked && facts.landlock >= landlock::SCOPES;
+    exec.syscalls.own_processes = landlocked || alone;
     check_chdir(&exec.chdir, &inside, facts, &mut report);
     let stop = exec::stop(spec, kind, &mut report);
     let success = exec::success(spec, kind, &mut report);
+    if alone {
+        let done = (&mut exec, &mut host[..]);
+        unsupervised::confine(spec, (landlocked, own), facts, done, &mut report);
+    }
     let confine = match kind {
         SystemKind::Linux => {
             linux::check_proc(spec, &programs, &mut report);
@@ -122,7 +129,7 @@ pub fn resolve(name: &str, spec: &Spec, facts: &Facts) -> Result<Plan, Vec<Probl
             }
             match landlocked {
                 true => isolated::confine(),
-                false => linux::confine(hostname, network, own),
+                false => linux::confine(hostname, network, own, alone),
             }
         }
         SystemKind::FreeBsd => freebsd::confine(name, spec, hostname, network, &mut report),
@@ -137,7 +144,8 @@ pub fn resolve(name: &str, spec: &Spec, facts: &Facts) -> Result<Plan, Vec<Probl
     let (host, inside) = in_order(&facts.system, host, confine, steps);
     let name = name.to_string();
     let system = facts.system.clone();
-    let mut plan = Plan { name, system, host, inside, exec, stop, success, pidfile, notes: report.notes };
+    let notes = report.notes;
+    let mut plan = Plan { name, system, host, inside, exec, stop, success, unsupervised: alone, pidfile, notes };
     plan.notes.extend(doubts(&plan, facts));
     Ok(plan)
 }

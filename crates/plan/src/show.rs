@@ -46,6 +46,12 @@ impl Plan {
             None => self.stop.signal.to_string(),
         };
         writeln!(f, "\nstop")?;
+        if self.unsupervised {
+            field(f, "supervisor", "none: thinjail becomes the program, under the pid that it was started with")?;
+            field(f, "signal", "what whoever starts it sends, to the program itself")?;
+            field(f, "ends", "with the program; what it has started is not ended")?;
+            return field(f, "pidfile", "none");
+        }
         field(f, "signal", &format!("{signal}, and KILL after {}", duration(self.stop.timeout)))?;
         field(
             f,
@@ -123,9 +129,12 @@ fn run(f: &mut fmt::Formatter<'_>, exec: &Exec, kind: SystemKind) -> fmt::Result
         (Network::Inherit, false) => "the host's",
     };
     field(f, "network", network)?;
-    let Landlock { own_signals, tcp_bind, tcp_connect, .. } = &exec.landlock;
+    let Landlock { own_signals, own_processes, tcp_bind, tcp_connect, .. } = &exec.landlock;
     if *own_signals {
         field(f, "signals", "to processes of the jail only")?;
+    }
+    if *own_processes {
+        field(f, "tracing", "of processes of the jail only, and no others are seen in /proc")?;
     }
     for (name, ports) in [("tcp binds", tcp_bind), ("tcp connects", tcp_connect)] {
         if let Some(ports) = ports {
@@ -241,6 +250,9 @@ fn syscalls(syscalls: &Syscalls) -> String {
         if !words.is_empty() {
             text += &format!("; {what}: {}", words.join(" "));
         }
+    }
+    if syscalls.own_processes {
+        text += "; limits, priorities and processors only for the caller itself";
     }
     text
 }

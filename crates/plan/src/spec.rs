@@ -99,6 +99,8 @@ pub struct Spec {
     pub wait: Option<String>,
     /// Statuses and signals that are a success beside status 0.
     pub success_exit: Vec<Ending>,
+    /// `false`: thinjail becomes the program, for an init that supervises by itself.
+    pub supervisor: Option<bool>,
     /// Overrides on Linux.
     pub linux: Option<Box<Spec>>,
     /// Overrides on FreeBSD.

@@ -36,7 +36,8 @@ fn a_plan_changes_when_any_key_of_its_profile_is_taken_out() {
     for key in profile.as_object().unwrap().keys().filter(|key| *key != "use") {
         let shows = systems.iter().any(|(system, facts)| {
             let mut without = profile.clone();
-            without[key] = empty[key].clone();
+            // What is on unless it is switched off shows when that is done.
+            without[key] = if key == "supervisor" { false.into() } else { empty[key].clone() };
             if let Some(table) = without[system].as_object_mut() {
                 table.insert(key.clone(), empty[key].clone());
             }

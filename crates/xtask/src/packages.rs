@@ -55,6 +55,7 @@ const PACKAGES: &[Package] = &[
     package("redis-server", "a daemon whose shipped profile is tested"),
     package("redis-tools", "the client of redis"),
     package("ruby", "a runtime that is tested"),
+    package("runit", "an init that supervises, which is to see the daemon itself"),
     package("samba-libs", "many libraries with paths of their own, for which the closure is compared with the loader"),
     package("shellcheck", "lints the shell scripts that we ship and write"),
     package("strace", "shows which files a program opened, which the closure must hold"),

@@ -127,6 +127,9 @@ pub(crate) struct Wanted {
     /// Statuses and signals that are a success beside 0: 143,TERM
     #[arg(long, value_name = "WHICH,...", value_delimiter = ',', help_heading = "How it ends")]
     success_exit: Vec<String>,
+    /// Becomes the program, for an init that supervises by itself; `plan` prints what is lost
+    #[arg(long, help_heading = "How it ends")]
+    no_supervisor: bool,
 }
 
 impl Wanted {
@@ -173,6 +176,7 @@ impl Wanted {
             stop_timeout: self.stop_timeout,
             wait: self.wait,
             success_exit: named(self.success_exit).into_iter().map(ending).collect(),
+            supervisor: self.no_supervisor.then_some(false),
             // The command is no flag, and a flag holds on the system it is typed on.
             command: Words::default(),
             r#use: None,

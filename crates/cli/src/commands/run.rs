@@ -17,7 +17,8 @@ pub(super) fn execute(args: Run, subject: &Subject, mut clock: Clock) -> Result<
     let source = Source::this()?;
     let (name, spec) = wanted(subject, args.about.profile, args.about.wanted, source.kind())?;
     clock.done("parse");
-    let looks = !args.dry_run && makes_on_host(&spec, source.kind());
+    // Who becomes the program is nowhere on the host afterwards, and could take nothing back there.
+    let looks = !args.dry_run && spec.supervisor != Some(false) && makes_on_host(&spec, source.kind());
     let leftovers = looks.then(|| life::recover(&name, &mut report::say));
     let facts = source.facts(&spec);
     clock.done("inspect");
@@ -35,6 +36,10 @@ pub(super) fn execute(args: Run, subject: &Subject, mut clock: Clock) -> Result<
     let problems = privilege(&spec, &facts);
     if !problems.is_empty() {
         return Err(report::first(problems, &subject.check()));
+    }
+    if plan.unsupervised && args.timings {
+        return Err(Failure::usage("--timings and --no-supervisor: nobody is left to tell the times")
+            .help("leave one of them out"));
     }
     let mut teller = Teller { program: plan.exec.program.to_string(), clock: args.timings.then_some(clock) };
     let outcome = thinjail_jail::run::run(&plan, &mut teller);

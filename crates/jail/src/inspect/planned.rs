@@ -203,6 +203,7 @@ mod tests {
             },
             stop: Stop { signal: 15, timeout: Duration::ZERO, wait: Wait::Main },
             success: thinjail_plan::plan::Success::default(),
+            unsupervised: false,
             pidfile: None,
             notes: vec![],
         }

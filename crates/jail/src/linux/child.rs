@@ -2,6 +2,8 @@
 //!
 //! Everything is prepared before clone3(2); from there to execve(2) nothing is allocated and no path of the host is used.
 
+pub(super) mod alone;
+
 use std::ffi::{CStr, CString};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
@@ -62,6 +64,8 @@ pub(super) struct Child {
     cgroups: Vec<OwnedFd>,
     /// landlock(7) alone: no namespaces, and the host's own tree.
     landlocked: bool,
+    /// Without a supervisor: it is this very process that becomes the program.
+    alone: bool,
     pub(super) wait_all: bool,
 }
 
@@ -131,6 +135,7 @@ impl Child {
                 .ok_or_else(|| bad("the filter of system calls", "there is no such system call"))?,
             cgroups: groups_of_processes,
             landlocked,
+            alone: plan.unsupervised,
             landlock: landlock::ruleset(&exec.landlock, files).map_err(|cause| {
                 RunError::setup(format!("make the rules of landlock(7) for {}", exec.program), cause)
             })?,
@@ -195,20 +200,8 @@ impl Child {
         for group in &self.cgroups {
             rustix::io::write(group, b"0").map_err(at(Phase::Group))?;
         }
+        let proc = self.enter_namespaces()?;
         if !self.landlocked {
-            process::unshare(self.namespaces.without(CloneFlags::NEWPID)).map_err(io_at(Phase::Namespaces))?;
-            // In a user namespace the kernel makes one only as long as another is to be seen.
-            let proc = self.proc.map(proc).transpose().map_err(at(Phase::Proc))?;
-            leave_host()?;
-            if let Some(name) = &self.hostname {
-                rustix::system::sethostname(name.to_bytes()).map_err(at(Phase::Hostname))?;
-            }
-            if self.own_network {
-                use rustix::net::{AddressFamily, SocketFlags, SocketType, socket_with};
-                let socket = socket_with(AddressFamily::INET, SocketType::DGRAM, SocketFlags::CLOEXEC, None)
-                    .map_err(at(Phase::Loopback))?;
-                loopback_up(&socket).map_err(io_at(Phase::Loopback))?;
-            }
             marks[0] = now();
             take_tree(life.as_fd(), proc.as_ref(), marks)?;
             drop(proc);
@@ -221,6 +214,27 @@ impl Child {
             1
         })
         .map_err(io_at(Phase::Fork))
+    }
+
+    /// The namespaces, with nothing of the host in them; gives their proc(5), if there is to be one.
+    fn enter_namespaces(&self) -> Result<Option<OwnedFd>, Failure> {
+        if self.landlocked {
+            return Ok(None);
+        }
+        process::unshare(self.namespaces.without(CloneFlags::NEWPID)).map_err(io_at(Phase::Namespaces))?;
+        // In a user namespace the kernel makes one only as long as another is to be seen.
+        let proc = self.proc.map(proc).transpose().map_err(at(Phase::Proc))?;
+        leave_host()?;
+        if let Some(name) = &self.hostname {
+            rustix::system::sethostname(name.to_bytes()).map_err(at(Phase::Hostname))?;
+        }
+        if self.own_network {
+            use rustix::net::{AddressFamily, SocketFlags, SocketType, socket_with};
+            let socket = socket_with(AddressFamily::INET, SocketType::DGRAM, SocketFlags::CLOEXEC, None)
+                .map_err(at(Phase::Loopback))?;
+            loopback_up(&socket).map_err(io_at(Phase::Loopback))?;
+        }
+        Ok(proc)
     }
 
     /// What the main process does until it is the program. Comes back only with a failure.
@@ -238,10 +252,19 @@ impl Child {
         io_at(Phase::Exec)(execve(&self.program, &self.argv, &self.env))
     }
 
-    fn drop_privileges(&self) -> Result<(), Failure> {
-        if !self.tty {
-            rustix::process::setsid().map_err(at(Phase::Session))?;
+    fn begin_session(&self) -> Result<(), Failure> {
+        if self.tty {
+            return Ok(());
         }
+        match rustix::process::setsid() {
+            // Whoever has started us has begun one for us.
+            Err(Errno::PERM) if self.alone && process::leads_session() => Ok(()),
+            other => other.map(drop).map_err(at(Phase::Session)),
+        }
+    }
+
+    fn drop_privileges(&self) -> Result<(), Failure> {
+        self.begin_session()?;
         match join_session_keyring() {
             // No keyrings here, or a container that lets nobody reach any.
             Err(error) if !matches!(Errno::from_io_error(&error), Some(Errno::NOSYS | Errno::PERM | Errno::ACCESS)) => {
@@ -258,7 +281,7 @@ impl Child {
             })?;
         }
         self.take_ids()?;
-        if self.landlocked {
+        if self.landlocked && !self.alone {
             // No pid namespace ends us with our parent. A change of ids clears it.
             rustix::process::set_parent_process_death_signal(Some(Signal::KILL)).map_err(at(Phase::Guard))?;
         }
@@ -418,7 +441,7 @@ fn leave_chroot(elsewhere: &OwnedFd) -> Result<(), Errno> {
 }
 
 /// Attaches one of the mounts that had to wait, at a place below the root that is opened without following links.
-fn attach_late(root: &OwnedFd, mount: &OwnedFd, place: &CStr) -> Result<(), Errno> {
+fn attach_late<Fd: AsFd>(root: &OwnedFd, mount: Fd, place: &CStr) -> Result<(), Errno> {
     let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     let point = fs::openat2(root, place, flags, Mode::empty(), WITHIN)?;
     let onto = MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH | MoveMountFlags::MOVE_MOUNT_T_EMPTY_PATH;

@@ -35,6 +35,11 @@ const SETS_ID: [(&str, Option<u32>, u32); 9] = [
     ("openat", Some(2), 3),
 ];
 
+/// Calls that name a process by its pid, as their first argument, and ask of the caller only that it is the same user: 0 is itself.
+const BY_PID: [&str; 5] = ["prlimit64", "sched_setaffinity", "sched_setattr", "sched_setparam", "sched_setscheduler"];
+/// The same with a kind before the pid, which is a process for this value.
+const BY_KIND: [(&str, u32); 2] = [("ioprio_set", 1), ("setpriority", 0)];
+
 /// On the machine that this is built for.
 #[cfg(target_arch = "x86_64")]
 const fn number(call: &Call) -> u32 {
@@ -133,6 +138,16 @@ static DEFAULT: [sock_filter; LENGTH] = {
     filter
 };
 
+/// Without a pid namespace every process of the same user could be named.
+fn own_processes() -> Option<Vec<(u32, Rule<'static>)>> {
+    let by_pid = BY_PID.iter().map(|name| (*name, Rule::Only { argument: 0, values: &[0], errno: PERM }));
+    let by_kind = BY_KIND.iter().map(|(name, kind)| {
+        let rule = Rule::Both { arguments: [0, 1], values: [*kind, 0], errno: PERM };
+        (*name, rule)
+    });
+    by_pid.chain(by_kind).map(|(name, rule)| Some((number(call(name)?), rule))).collect()
+}
+
 /// A filter, ready to be set.
 #[derive(Debug)]
 pub(super) enum Filter {
@@ -177,6 +192,13 @@ impl Filter {
         for (_, rule) in &mut rules {
             if let Rule::Only { values, errno: AFNOSUPPORT, .. } = rule {
                 *values = &families;
+            }
+        }
+        if syscalls.own_processes {
+            for (number, rule) in own_processes()? {
+                if !refused.contains(&number) {
+                    rules.push((number, rule));
+                }
             }
         }
         rules.extend(refused.iter().filter(|number| **number != u32::MAX).map(|number| (*number, Rule::Refuse(PERM))));
@@ -231,7 +253,8 @@ mod tests {
     #[test]
     fn a_profile_s_own_filter_differs_where_it_says_so() {
         let of = |allowed: &[&str], refused: &[&str]| {
-            Filter::of(&Syscalls { allowed: words(allowed), refused: words(refused) })
+            let own_processes = false;
+            Filter::of(&Syscalls { allowed: words(allowed), refused: words(refused), own_processes })
         };
         let default = DEFAULT.len();
         assert!(of(&["ptrace"], &[]).unwrap().instructions().len() < default);
@@ -239,5 +262,11 @@ mod tests {
         assert!(of(&[], &["chroot"]).unwrap().instructions().len() > default);
         assert!(of(&["set-id"], &[]).unwrap().instructions().len() < default);
         assert!(of(&["magic"], &[]).is_none() && of(&[], &["magic"]).is_none());
+        let alone = |refused: &[&str]| {
+            let syscalls = Syscalls { refused: words(refused), own_processes: true, ..Syscalls::default() };
+            Filter::of(&syscalls).unwrap().instructions().len()
+        };
+        assert!(alone(&[]) > default);
+        assert!(alone(&["prlimit64"]) < alone(&[]), "what a profile denies is denied whatever it names");
     }
 }

@@ -19,16 +19,19 @@ use crate::run::RunError;
 /// None where nothing is asked for. With `files` nothing else can be opened.
 pub(super) fn ruleset(landlock: &Landlock, files: Option<&[(OwnedFd, Kind, Access)]>) -> io::Result<Option<Ruleset>> {
     let known = files.map_or(0, |_| access::known(abi()));
-    let Landlock { own_abstract_sockets, own_signals, tcp_bind, tcp_connect } = landlock;
+    let Landlock { own_abstract_sockets, own_signals, own_processes, tcp_bind, tcp_connect } = landlock;
     let bit = |wanted: bool, bit: u64| if wanted { bit } else { 0 };
     let handled = Handled {
         access_fs: known,
         access_net: bit(tcp_bind.is_some(), BIND_TCP) | bit(tcp_connect.is_some(), CONNECT_TCP),
         scoped: bit(*own_abstract_sockets, SCOPE_ABSTRACT_UNIX_SOCKET) | bit(*own_signals, SCOPE_SIGNAL),
     };
-    if handled == Handled::default() {
-        return Ok(None);
-    }
+    let handled = match handled == Handled::default() {
+        // Whoever has rules traces nobody who has them not; what they are about does not matter, and this nobody misses.
+        true if *own_processes => Handled { access_fs: access::MAKE_DEVICE, ..handled },
+        true => return Ok(None),
+        false => handled,
+    };
     let ruleset = Ruleset::create(handled)?;
     for (ports, access) in [(tcp_bind, BIND_TCP), (tcp_connect, CONNECT_TCP)] {
         for port in ports.iter().flatten() {

@@ -27,6 +27,7 @@ pub(super) fn resolve(spec: &Spec, facts: &Facts, network: Network, report: &mut
     Landlock {
         own_abstract_sockets: own_abstract_sockets(spec, facts, network, report),
         own_signals: false,
+        own_processes: false,
         tcp_bind: ports("tcp-bind", spec.tcp_bind.as_deref(), facts, report),
         tcp_connect: ports("tcp-connect", spec.tcp_connect.as_deref(), facts, report),
     }

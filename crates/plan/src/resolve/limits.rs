@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::problem::{Problem, Report};
 use super::quantity;
+use super::unsupervised::no_group;
 use crate::facts::{Cgroup, Facts, SystemKind};
 use crate::path::HostPath;
 use crate::plan::{By, Limit};
@@ -77,17 +78,19 @@ pub(crate) fn controllers(spec: &Spec) -> BTreeSet<String> {
 
 pub(super) fn resolve(spec: &Spec, facts: &Facts, report: &mut Report) -> Vec<Limit> {
     let kind = facts.system.kind();
+    let unsupervised = spec.supervisor == Some(false);
     let each = spec.limits.iter().filter_map(|(word, value)| report.keep(one(word, value, kind)));
     let mut limits: Vec<Limit> = each.collect();
     for limit in &mut limits {
         if limit.value.is_some()
-            && let Some(by) = report.keep(by(&limit.resource, facts))
+            && let Some(by) = report.keep(by(&limit.resource, unsupervised, facts))
         {
             limit.by = by;
         }
         let alone = facts.system.kind() == SystemKind::Linux && limit.resource == "maxproc" && limit.value.is_some();
         if alone && limit.by == By::Process {
-            report.note("limits: maxproc is setrlimit(2)'s, since no cgroup can count processes here: it holds for all of the user's on the host, and not for uid 0");
+            let why = if unsupervised { "nobody would remove a cgroup" } else { "no cgroup can count processes here" };
+            report.note(format!("limits: maxproc is setrlimit(2)'s, since {why}: it holds for all of the user's on the host, and not for uid 0"));
         }
     }
     if limits.iter().any(|limit| limit.by == By::Rctl) {
@@ -103,7 +106,11 @@ fn group<'f>(word: &str, facts: &'f Facts) -> Option<&'f Cgroup> {
     facts.cgroups.iter().find(|group| group.controller == *controller && facts.caller == 0)
 }
 
-fn by(word: &str, facts: &Facts) -> Result<By, Problem> {
+fn by(word: &str, unsupervised: bool, facts: &Facts) -> Result<By, Problem> {
+    // On FreeBSD the lack of a supervisor is refused as such.
+    if unsupervised && facts.system.kind() == SystemKind::Linux && is_wide(word) {
+        return if word == "maxproc" { Ok(By::Process) } else { Err(no_group(word)) };
+    }
     match group(word, facts) {
         Some(Cgroup { version: 1, .. }) => Ok(By::CgroupV1),
         Some(_) => Ok(By::CgroupV2),

@@ -157,8 +157,10 @@ pub(super) fn check_proc(spec: &Spec, programs: &Programs, report: &mut Report) 
 }
 
 /// With `own`, the caller has no privilege, and needs a namespace of its own to have any inside.
-pub(super) fn confine(hostname: Option<String>, network: Network, own: bool) -> Planned {
+/// With `alone`, nobody stays who could be the parent of a pid 1.
+pub(super) fn confine(hostname: Option<String>, network: Network, own: bool, alone: bool) -> Planned {
     let mut namespaces = vec!["ipc", "mount", "pid", "uts"];
+    namespaces.retain(|name| *name != "pid" || !alone);
     if network == Network::None {
         namespaces.insert(2, "net");
     }
@@ -166,9 +168,11 @@ pub(super) fn confine(hostname: Option<String>, network: Network, own: bool) -> 
         namespaces.insert(namespaces.len() - 1, "user");
     }
     let namespaces = namespaces.into_iter().map(String::from).collect();
-    let why = match network {
-        Network::Inherit => "namespaces of its own, but for the network",
-        Network::None => "namespaces of its own; of the network only its own loopback",
+    let why = match (network, alone) {
+        (Network::Inherit, false) => "namespaces of its own, but for the network",
+        (Network::Inherit, true) => "namespaces of its own, but for the network and the pids",
+        (Network::None, false) => "namespaces of its own; of the network only its own loopback",
+        (Network::None, true) => "namespaces of its own, but for the pids; of the network only its own loopback",
     };
     Planned { step: Step::Confine(Confine::Linux { namespaces, hostname }), why: why.into() }
 }

@@ -15,7 +15,7 @@ use crate::step::{Access, Content};
 pub(super) fn resolve(
     written: &str,
     facts: &Facts,
-    who: &Who,
+    (who, unsupervised): (&Who, bool),
     inside: &mut Inside,
     report: &mut Report,
 ) -> Result<HostPath, Problem> {
@@ -54,7 +54,8 @@ pub(super) fn resolve(
     }
     let access = Access { write: true, exec: false, dev: false };
     let node = Node::Tmpfs { size: PIDFILE_DIR_SIZE, mode: 0o755, uid: who.ids.uid, gid: who.ids.gid, access };
-    let why = format!("the daemon's own {name} stays inside; the host's holds a pid of the host");
+    let hosts = if unsupervised { "the host has none" } else { "the host's holds a pid of the host" };
+    let why = format!("the daemon's own {name} stays inside; {hosts}");
     inside.bring(dir.as_str(), found, at, Entry::new(node, Origin::Pidfile, why))?;
     Ok(path)
 }

@@ -26,7 +26,7 @@ pub(super) fn resolve(spec: &Spec, kind: SystemKind, report: &mut Report) -> Sys
         let problem = Problem::setup(format!("allow-syscalls and deny-syscalls both name {word}"));
         report.problem(problem.help("take it out of one of them"));
     }
-    Syscalls { allowed, refused }
+    Syscalls { allowed, refused, own_processes: false }
 }
 
 fn allow(word: &str) -> Result<(), Problem> {

@@ -82,6 +82,7 @@ pub(super) const KEYS: &[(&str, Shape)] = &[
     ("stop-signal", Shape::Text),
     ("stop-timeout", Shape::Text),
     ("success-exit", Shape::NumbersAndNames),
+    ("supervisor", Shape::Switch),
     ("tcp-bind", Shape::Numbers),
     ("tcp-connect", Shape::Numbers),
     ("tmp", Shape::SwitchOrText),

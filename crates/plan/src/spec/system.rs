@@ -70,6 +70,7 @@ impl Spec {
             stop_timeout,
             wait,
             success_exit,
+            supervisor,
             linux,
             freebsd,
             params,
@@ -117,6 +118,7 @@ impl Spec {
         replace(&mut self.stop_timeout, stop_timeout);
         replace(&mut self.wait, wait);
         self.success_exit.extend(success_exit);
+        replace(&mut self.supervisor, supervisor);
         replace(&mut self.linux, linux);
         replace(&mut self.freebsd, freebsd);
         merge(&mut self.params, params);

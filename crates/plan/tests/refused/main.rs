@@ -14,6 +14,7 @@ mod runtime;
 mod sources;
 mod targets;
 mod unprivileged;
+mod unsupervised;
 mod words;
 
 use thinjail_closure::tree::Kind;

@@ -74,3 +74,25 @@ pub fn close_inherited(keep: &[RawFd]) {
         }
     }
 }
+
+/// Whether we lead our group of processes: `getpgrp() == getpid()`. Of one outside of our pid namespace the number is 0.
+///
+/// getpgrp(2).
+#[must_use]
+pub fn leads_group() -> bool {
+    // SAFETY: takes and touches nothing.
+    let group = unsafe { libc::getpgrp() };
+    // SAFETY: takes and touches nothing.
+    group == unsafe { libc::getpid() }
+}
+
+/// Whether we lead our session: `getsid(0) == getpid()`; the same of its number.
+///
+/// getsid(2).
+#[must_use]
+pub fn leads_session() -> bool {
+    // SAFETY: takes a number, and touches nothing.
+    let session = unsafe { libc::getsid(0) };
+    // SAFETY: takes and touches nothing.
+    session == unsafe { libc::getpid() }
+}

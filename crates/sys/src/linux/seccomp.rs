@@ -47,6 +47,15 @@ pub enum Rule<'a> {
         /// What is said otherwise.
         errno: i32,
     },
+    /// This errno unless two arguments are these.
+    Both {
+        /// Which arguments.
+        arguments: [u32; 2],
+        /// The value of each.
+        values: [u32; 2],
+        /// What is said otherwise.
+        errno: i32,
+    },
     /// This errno if an argument is one of these.
     Except {
         /// Which argument.
@@ -141,7 +150,7 @@ const fn size(stretches: &[Stretch<'_>; STRETCHES], low: usize, high: usize) -> 
         return match stretches[low].1 {
             Rule::Allow | Rule::Refuse(_) => 1,
             Rule::Bits { .. } => 4,
-            Rule::BitsIf { .. } => 6,
+            Rule::BitsIf { .. } | Rule::Both { .. } => 6,
             Rule::Only { values, .. } | Rule::Except { values, .. } => values.len() + 3,
         };
     }
@@ -196,6 +205,16 @@ const fn leaf(rule: Rule<'_>, out: &mut [sock_filter], at: usize) -> usize {
             bits(argument, mask, errno, out, at + 2)
         }
         Rule::Only { argument, values, errno } => among(argument, values, [refuse(errno), ALLOW], out, at),
+        Rule::Both { arguments, values, errno } => {
+            out[at] = load(ARGUMENTS + 8 * arguments[0]);
+            // To the refusal, and past it.
+            out[at + 1] = jump(BPF_JEQ, values[0], 0, 2);
+            out[at + 2] = load(ARGUMENTS + 8 * arguments[1]);
+            out[at + 3] = jump(BPF_JEQ, values[1], 1, 0);
+            out[at + 4] = refuse(errno);
+            out[at + 5] = ALLOW;
+            at + 6
+        }
         Rule::Except { argument, values, errno } => among(argument, values, [ALLOW, refuse(errno)], out, at),
     }
 }

@@ -123,3 +123,13 @@ fn what_makes_no_sense_or_does_not_fit_is_no_filter() {
     }
     assert_eq!(compile(MACHINE, &[], 500, &mut out[..5]), None);
 }
+
+#[test]
+fn two_arguments_have_to_be_as_they_are_both_asked_for() {
+    let rules = [(7, Rule::Both { arguments: [0, 1], values: [1, 0], errno: 5 }), (9, Rule::Refuse(3))];
+    let judge = |one, two| judge(&rules, 7, [one, two, 9, 9, 9, 9]);
+    assert_eq!(judge(1, 0), DONE);
+    for (one, two) in [(0, 0), (1, 1), (0, 1), (2, 0), (1, u32::MAX)] {
+        assert_eq!(judge(one, two), said(5), "{one} {two}");
+    }
+}
