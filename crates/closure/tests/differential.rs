@@ -1,5 +1,5 @@
 //! The reference decides: for every ELF program and library of this machine our list is the one that its loader prints.
-#![allow(clippy::unwrap_used, clippy::panic, clippy::print_stderr)]
+#![allow(clippy::unwrap_used, clippy::panic)]
 
 use std::collections::BTreeSet;
 use std::os::unix::fs::MetadataExt;
@@ -10,6 +10,7 @@ use thinjail_closure::closure::{Closure, FindError, Finder, How, NotExecutable, 
 use thinjail_closure::elf::Object;
 use thinjail_closure::machine::Machine;
 use thinjail_closure::tree::{DirTree, Tree};
+use thinjail_tests::figures::show;
 use thinjail_tests::{need, skip};
 
 /// Device and inode, and the path for the message.
@@ -81,7 +82,7 @@ fn files(directories: &[&str], deep: bool) -> BTreeSet<PathBuf> {
 }
 
 /// Compares the files, and says how many there were.
-fn compare(files: BTreeSet<PathBuf>, interpreter_of: impl Fn(&Object) -> Option<String>) -> usize {
+fn compare(what: &str, files: BTreeSet<PathBuf>, interpreter_of: impl Fn(&Object) -> Option<String>) -> usize {
     let tree = DirTree::host().unwrap();
     let mut system = System::running(0);
     system.accept = None;
@@ -107,12 +108,14 @@ fn compare(files: BTreeSet<PathBuf>, interpreter_of: impl Fn(&Object) -> Option<
             differences.push(format!("{}: ours {ours:?}, the loader's {reference:?}", file.display()));
         }
     }
-    eprintln!("{count} files that need {libraries}, {} differ", differences.len());
-    assert!(differences.is_empty(), "{differences:#?}");
+    show(&format!("{count} {what} that need {libraries} files, {} differ", differences.len()));
+    differences.iter().for_each(|difference| show(difference));
+    assert!(differences.is_empty());
     count
 }
 
 const LOADER: &str = "/lib64/ld-linux-x86-64.so.2";
+const LOADER_32: &str = "/lib/ld-linux.so.2";
 
 /// Where skips are forbidden, the packages that xtask names are installed, and there are so many. Elsewhere any will do.
 fn enough(count: usize, expected: usize) {
@@ -124,7 +127,7 @@ fn enough(count: usize, expected: usize) {
 fn our_list_is_the_loaders_list_for_every_program() {
     need!(skip::path(LOADER));
     let directories = ["/bin", "/sbin", "/usr/bin", "/usr/sbin", "/usr/local/bin", "/usr/games"];
-    let count = compare(files(&directories, false), |object| {
+    let count = compare("programs", files(&directories, false), |object| {
         object.interpreter.clone().filter(|path| path.contains("/ld-linux"))
     });
     enough(count, 500);
@@ -133,8 +136,17 @@ fn our_list_is_the_loaders_list_for_every_program() {
 #[test]
 fn our_list_is_the_loaders_list_for_every_library() {
     need!(skip::path(LOADER));
-    let count = compare(files(&["/usr/lib", "/usr/libexec"], true), |object| {
+    let count = compare("libraries", files(&["/usr/lib", "/usr/libexec"], true), |object| {
         (object.machine == Machine::X86_64 && !object.needs.is_empty()).then(|| LOADER.into())
     });
     enough(count, 1000);
+}
+
+#[test]
+fn our_list_is_the_loaders_list_for_every_library_of_32_bits() {
+    need!(skip::path(LOADER_32));
+    let count = compare("libraries of 32 bits", files(&["/usr/lib32"], true), |object| {
+        (object.machine == Machine::I386 && !object.needs.is_empty()).then(|| LOADER_32.into())
+    });
+    assert!(count >= 10, "only {count} files were compared");
 }

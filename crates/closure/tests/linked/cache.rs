@@ -7,6 +7,7 @@ use std::process::{Command, Output};
 use thinjail_closure::closure::{Closure, Request, System, find};
 use thinjail_closure::hints::ld_so_cache;
 use thinjail_closure::tree::DirTree;
+use thinjail_tests::figures::show;
 use thinjail_tests::{need, skip};
 
 use super::set::{GLIBC, Set, object};
@@ -76,7 +77,7 @@ fn a_damaged_cache_is_read_as_the_loader_reads_it() {
         assert_eq!(ours, theirs, "{cache:x?}");
         same += 1;
     }
-    eprintln!("{same} caches are read alike, of {crashed} the loader dies");
+    show(&format!("{same} caches are read alike, of {crashed} the loader dies"));
     assert!(same > 60 && crashed < 20);
 }
 

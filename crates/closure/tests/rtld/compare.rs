@@ -8,6 +8,7 @@ use std::process::Command;
 use thinjail_closure::closure::{Closure, Finder, How, Objects, Request, Role, System};
 use thinjail_closure::elf::{NeedKind, Object};
 use thinjail_closure::tree::{DirTree, Tree};
+use thinjail_tests::figures::show;
 use thinjail_tests::skip;
 
 const RTLD: &str = "/libexec/ld-elf.so.1";
@@ -92,8 +93,9 @@ fn our_list_is_the_list_of_rtld_for_every_program_of_the_system() {
             differences.push(format!("{path}: ours {ours:?}, rtld's {theirs:?}"));
         }
     }
-    eprintln!("{count} programs that need {libraries} libraries, {} differ", differences.len());
-    assert!(differences.is_empty(), "{differences:#?}");
+    show(&format!("{count} programs that need {libraries} libraries, {} differ", differences.len()));
+    differences.iter().for_each(|difference| show(difference));
+    assert!(differences.is_empty());
     if count < 100 {
         skip!("this is no whole system: it has {count} programs");
     }
