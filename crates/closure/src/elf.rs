@@ -312,8 +312,8 @@ struct Strings<'f> {
 impl Strings<'_> {
     fn get(&mut self, index: u64, what: &'static str) -> Result<String, ElfError> {
         let seen = index.checked_sub(self.at).and_then(|skip| self.window.get(usize::try_from(skip).ok()?..));
-        if let Some(bytes) = seen.filter(|bytes| bytes.contains(&0)) {
-            return string(bytes, what);
+        if let Some(found) = seen.and_then(|bytes| ended(bytes, what)) {
+            return found;
         }
         let rest = self.size.checked_sub(index).ok_or(ElfError::Outside(what))?;
         // A search path may be longer than the window.
@@ -321,17 +321,20 @@ impl Strings<'_> {
             let size = size.min(rest);
             self.window = self.file.bytes(what, self.offset + index, size, STRING_MAX)?.into_owned();
             self.at = index;
-            if self.window.contains(&0) {
-                return string(&self.window, what);
+            if let Some(found) = ended(&self.window, what) {
+                return found;
             }
         }
         Err(ElfError::NoString(what))
     }
 }
 
-/// The text up to the first NUL.
+/// The text up to the first NUL; none where there is no NUL.
+fn ended(bytes: &[u8], what: &'static str) -> Option<Result<String, ElfError>> {
+    let text = bytes.get(..memchr::memchr(0, bytes)?)?;
+    Some(std::str::from_utf8(text).map(Into::into).map_err(|_| ElfError::NoString(what)))
+}
+
 fn string(bytes: &[u8], what: &'static str) -> Result<String, ElfError> {
-    let text = bytes.split(|&byte| byte == 0).next().filter(|text| text.len() < bytes.len());
-    let text = text.ok_or(ElfError::NoString(what))?;
-    std::str::from_utf8(text).map(Into::into).map_err(|_| ElfError::NoString(what))
+    ended(bytes, what).unwrap_or(Err(ElfError::NoString(what)))
 }

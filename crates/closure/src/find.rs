@@ -5,6 +5,7 @@ use std::cell::RefCell;
 use std::collections::HashMap;
 use std::ffi::OsStr;
 use std::io;
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Component, Path, PathBuf};
 use std::rc::Rc;
 
@@ -15,7 +16,7 @@ use crate::hints::libmap::LibMap;
 use crate::plugins;
 use crate::script::{self, EnvCall};
 use crate::search::{self, glibc::BuiltIn};
-use crate::tree::{FileId, Kind, ReadAt, ResolveError, Resolved, Resolver, Tree};
+use crate::tree::{ById, FileId, Kind, ReadAt, ResolveError, Resolved, Resolver, Tree};
 use crate::uses::Uses;
 use crate::walk::Walk;
 
@@ -38,10 +39,10 @@ const CACHE_MAX: u64 = 64 << 20;
 /// The files read so far, shared by the finders that are made with it: a second look at the same files, as at a planned
 /// tree, parses nothing again.
 #[derive(Clone, Debug, Default)]
-pub struct Objects(Rc<RefCell<HashMap<FileId, Rc<Object>>>>);
+pub struct Objects(Rc<RefCell<ById<Rc<Object>>>>);
 
 /// How many files are held open.
-const FILES_MAX: usize = 32;
+const FILES_MAX: usize = 64;
 
 /// Finds closures in one tree and remembers what it read, so that many programs cost little more than one.
 pub struct Finder<'t> {
@@ -53,9 +54,9 @@ pub struct Finder<'t> {
     caches: HashMap<bool, Rc<Cache>>,
     /// By the path of the file.
     pub(crate) libmaps: HashMap<&'static str, LibMap>,
-    pub(crate) built_in: RefCell<HashMap<FileId, Rc<BuiltIn>>>,
+    pub(crate) built_in: RefCell<ById<Rc<BuiltIn>>>,
     /// The search paths compiled into interpreters that hold them as one string.
-    pub(crate) compiled: HashMap<FileId, Option<Rc<str>>>,
+    pub(crate) compiled: ById<Option<Rc<str>>>,
     /// The directories of search paths with their sub-directories, by the interpreter that searches them.
     pub(crate) existing: HashMap<(PathBuf, FileId), Rc<[PathBuf]>>,
 }
@@ -109,7 +110,7 @@ impl<'t> Finder<'t> {
             caches: HashMap::new(),
             libmaps: HashMap::new(),
             built_in: RefCell::default(),
-            compiled: HashMap::new(),
+            compiled: ById::default(),
             existing: HashMap::new(),
         }
     }
@@ -169,7 +170,7 @@ impl<'t> Finder<'t> {
                     programs += 1;
                     let call = last.take().and_then(|shebang| env_call(&shebang, request));
                     let call = call.filter(|_| programs < PROGRAMS_MAX);
-                    let more = Walk::new(self, request, &mut out, object, &path, &resolved).run(call.is_none());
+                    let more = Walk::new(self, request, &mut out, object, &path).run(call.is_none());
                     uses = uses.zip(more).map(|(mut uses, more)| {
                         uses.join(more);
                         uses
@@ -339,7 +340,9 @@ impl<'t> Finder<'t> {
 
     /// Directories that paths only pass through: `/opt/bin/../lib/x` needs /opt/bin, whether anything is in it or not.
     fn directories(&mut self, out: &mut Closure) {
-        for member in &out.members {
+        // Two dots in a row are rare, and looked for faster.
+        let up = |path: &Path| path.as_os_str().as_bytes().windows(2).any(|pair| pair == b"..");
+        for member in out.members.iter().filter(|member| up(&member.path)) {
             let mut passed = PathBuf::new();
             for part in member.path.components() {
                 if part == Component::ParentDir

@@ -253,7 +253,8 @@ const INTERPRETER_MAX: u64 = 8 << 20;
 
 /// The search path that is compiled into the interpreter as one string, as `/lib:/usr/lib`.
 fn compiled_path(walk: &mut Walk<'_, '_>) -> Option<Rc<str>> {
-    let interpreter = walk.loaded.get(INTERPRETER)?.resolved.clone();
+    walk.loaded.get(INTERPRETER)?;
+    let interpreter = walk.resolved(INTERPRETER).clone();
     let finder = &mut *walk.finder;
     if let Some(known) = finder.compiled.get(&interpreter.meta.id) {
         return known.clone();

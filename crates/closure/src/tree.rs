@@ -1,6 +1,7 @@
 //! The view through which everything here reads files: the host, a directory that stands for one (`--root`), the planned
 //! inside of a jail, or a tree in memory.
 
+mod by_id;
 mod dir;
 mod mem;
 mod resolve;
@@ -11,6 +12,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+pub(crate) use by_id::ById;
 pub use dir::DirTree;
 pub use mem::MemTree;
 pub use resolve::{LINKS_MAX, PATH_MAX, ResolveError, Resolver, resolve};

@@ -1,8 +1,10 @@
 //! What the run-time linker does after execve(2): objects ask for objects, breadth first, and what is there already is not
 //! looked for again. So the first finder wins, and no library can be looked for without all that came before it.
 
+use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet};
 use std::ffi::OsString;
+use std::hash::BuildHasherDefault;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
@@ -11,7 +13,7 @@ use crate::elf::{NeedKind, Object};
 use crate::find::Finder;
 use crate::hints::{ld_so_cache, libmap::LibMap};
 use crate::search::{self, Directories, Found};
-use crate::tree::{FileId, Resolved};
+use crate::tree::{ById, FileId, Resolved};
 use crate::uses::Uses;
 
 mod implied;
@@ -23,13 +25,14 @@ pub(crate) const MAIN: usize = 0;
 /// The place of its interpreter.
 pub(crate) const INTERPRETER: usize = 1;
 
+/// As many objects as most programs have.
+const USUAL: usize = 64;
+
 /// An object that would be in memory.
 pub(crate) struct Loaded {
     pub(crate) object: Rc<Object>,
-    /// The path by which it was opened.
-    pub(crate) path: PathBuf,
-    /// The same without links. For the program this is what /proc/self/exe says.
-    pub(crate) resolved: Resolved,
+    /// Its place among the members: [`Walk::path`] and [`Walk::resolved`].
+    member: usize,
     /// The nearest of those up the chain of who asked for whom first (`l_loader` in glibc) that has a search path which
     /// counts for it. A chain may be thousands long.
     pub(crate) above: Option<usize>,
@@ -57,10 +60,10 @@ pub(crate) struct Walk<'a, 't> {
     pub(crate) library_path: Option<Directories>,
     /// The directories of the system, by what says so; and of these some are left out for some objects.
     pub(crate) known: HashMap<(How, bool), Directories>,
-    by_name: HashMap<String, usize>,
-    by_id: HashMap<FileId, usize>,
+    by_name: HashMap<Rc<str>, usize>,
+    by_id: ById<usize>,
     /// The keys of `by_name`, in the order in which they came.
-    named: Vec<String>,
+    named: Vec<Rc<str>>,
     /// The names that were put down as not there.
     lacked: HashSet<String>,
     /// What libmap.conf had in the place of something, so far.
@@ -69,8 +72,10 @@ pub(crate) struct Walk<'a, 't> {
     pub(crate) tries: u32,
     /// The program runs: what is not there is no reason for it not to start.
     late: bool,
-    /// The paths that are members already.
-    paths: HashSet<OsString>,
+    /// The members, each file by the first of its paths.
+    firsts: ById<usize>,
+    /// Those that are there by a second path or a third.
+    seconds: HashMap<OsString, usize>,
     /// The objects to ask for what they need, and how many of them are done.
     queue: Vec<usize>,
 }
@@ -92,9 +97,8 @@ impl<'a, 't> Walk<'a, 't> {
         out: &'a mut Closure,
         program: Rc<Object>,
         path: &Path,
-        resolved: &Resolved,
     ) -> Self {
-        let paths = out.members.iter().map(|member| member.path.clone().into()).collect();
+        let main = out.members.iter().position(|member| member.path == path).unwrap_or_default();
         let mut walk = Self {
             finder,
             request,
@@ -102,21 +106,36 @@ impl<'a, 't> Walk<'a, 't> {
             libmap: LibMap::default(),
             loader: Loader::Glibc,
             preloading: false,
-            loaded: Vec::new(),
+            loaded: Vec::with_capacity(USUAL),
             library_path: None,
             known: HashMap::new(),
-            by_name: HashMap::new(),
-            by_id: HashMap::new(),
-            named: Vec::new(),
+            // Larger ones are few, and to grow takes longer than to be large.
+            by_name: HashMap::with_capacity(USUAL),
+            by_id: ById::with_capacity_and_hasher(USUAL, BuildHasherDefault::default()),
+            named: Vec::with_capacity(USUAL),
             lacked: HashSet::new(),
             mapped: HashSet::new(),
             tries: 0,
             late: false,
-            paths,
-            queue: Vec::new(),
+            firsts: ById::with_capacity_and_hasher(USUAL, BuildHasherDefault::default()),
+            seconds: HashMap::new(),
+            queue: Vec::with_capacity(USUAL),
         };
-        walk.add(program, path.into(), resolved.clone(), None);
+        for at in 0..walk.out.members.len() {
+            walk.learn(at);
+        }
+        walk.add(program, main, None);
         walk
+    }
+
+    /// The path by which an object was opened.
+    pub(crate) fn path(&self, at: usize) -> &Path {
+        &self.out.members[self.loaded[at].member].path
+    }
+
+    /// The same without links. For the program this is what /proc/self/exe says.
+    pub(crate) fn resolved(&self, at: usize) -> &Resolved {
+        &self.out.members[self.loaded[at].member].resolved
     }
 
     /// Adds all members; what is not found is put down as missing. Says what they use, where that can be known. The
@@ -186,8 +205,8 @@ impl<'a, 't> Walk<'a, 't> {
             Ok(resolved) => match self.finder.object(&resolved) {
                 Ok(object) if object.machine == machine && object.is_loadable() => {
                     self.loader = search::flavour(&name, &self.loaded[MAIN].object);
-                    self.member(&path, &resolved, Role::Interpreter, How::Path, &name, Some(MAIN));
-                    let at = self.add(object, path, resolved, None);
+                    let member = self.member(path, resolved, Role::Interpreter, How::Path, &name, Some(MAIN));
+                    let at = self.add(object, member, None);
                     // A library may need the interpreter by the name it is called by.
                     self.call(&name, at);
                     return true;
@@ -197,7 +216,7 @@ impl<'a, 't> Walk<'a, 't> {
             },
             Err(_) => Vec::new(),
         };
-        let needed_by = self.loaded[MAIN].path.clone();
+        let needed_by = self.path(MAIN).to_owned();
         self.out.missing.push(Missing { name, role: Role::Interpreter, needed_by, searched: vec![path], refused });
         false
     }
@@ -258,17 +277,15 @@ impl<'a, 't> Walk<'a, 't> {
             Found::Loaded(at) => Some(at),
             Found::At { path, resolved, object, how, main_origin } => {
                 self.out.needs_proc |= main_origin;
-                self.member(&path, &resolved, Role::Library, ask.how.unwrap_or(how), name, Some(ask.by));
-                let at = match self.by_id.get(&resolved.meta.id) {
-                    Some(&at) => at,
-                    None => self.add(object, path, resolved, Some(ask.by)),
-                };
+                let known = self.by_id.get(&resolved.meta.id).copied();
+                let member = self.member(path, resolved, Role::Library, ask.how.unwrap_or(how), name, Some(ask.by));
+                let at = known.unwrap_or_else(|| self.add(object, member, Some(ask.by)));
                 self.call(name, at);
                 Some(at)
             }
             Found::Not { searched, refused } => {
                 if !ask.optional {
-                    let (name, needed_by) = (name.into(), self.loaded[ask.by].path.clone());
+                    let (name, needed_by) = (name.into(), self.path(ask.by).to_owned());
                     self.lacks(Missing { name, role: Role::Library, needed_by, searched, refused });
                 }
                 None
@@ -286,21 +303,26 @@ impl<'a, 't> Walk<'a, 't> {
 
     /// Gives an object one more name, if that is free.
     fn call(&mut self, name: &str, at: usize) {
-        if !self.by_name.contains_key(name) {
-            self.by_name.insert(name.into(), at);
-            self.named.push(name.into());
+        // Most are asked for by what they call themselves, and were given that name just now.
+        if self.named.last().is_some_and(|last| **last == *name) {
+            return;
+        }
+        let name: Rc<str> = name.into();
+        if let Entry::Vacant(place) = self.by_name.entry(Rc::clone(&name)) {
+            place.insert(at);
+            self.named.push(name);
         }
     }
 
-    fn add(&mut self, object: Rc<Object>, path: PathBuf, resolved: Resolved, by: Option<usize>) -> usize {
+    fn add(&mut self, object: Rc<Object>, member: usize, by: Option<usize>) -> usize {
         let at = self.loaded.len();
-        self.by_id.insert(resolved.meta.id, at);
+        self.by_id.insert(self.out.members[member].resolved.meta.id, at);
         // musl knows an object by the name of its file alone.
         if let Some(soname) = object.soname.as_ref().filter(|_| self.loader != Loader::Musl) {
-            self.call(&soname.clone(), at);
+            self.call(soname, at);
         }
         let above = by.and_then(|by| if self.is_inherited(by) { Some(by) } else { self.loaded[by].above });
-        self.loaded.push(Loaded { object, path, resolved, above, queued: false, rpath: None, runpath: None });
+        self.loaded.push(Loaded { object, member, above, queued: false, rpath: None, runpath: None });
         at
     }
 
@@ -314,13 +336,43 @@ impl<'a, 't> Walk<'a, 't> {
         }
     }
 
-    /// Puts a path down. One file may be there by several: each is opened, so each has to be there.
-    fn member(&mut self, path: &Path, resolved: &Resolved, role: Role, how: How, name: &str, by: Option<usize>) {
-        if !self.paths.insert(path.into()) {
-            return;
+    /// Puts a path down, and says its place. One file may be there by several: each is opened, so each has to be there.
+    fn member(
+        &mut self,
+        path: PathBuf,
+        resolved: Resolved,
+        role: Role,
+        how: How,
+        name: &str,
+        by: Option<usize>,
+    ) -> usize {
+        if let Some(known) = self.known_member(&path, resolved.meta.id) {
+            return known;
         }
-        let needed_by = by.map(|by| self.loaded[by].path.clone());
-        let (path, resolved, name) = (path.into(), resolved.clone(), name.into());
-        self.out.members.push(Member { path, resolved, role, how, name, needed_by });
+        let needed_by = by.map(|by| self.path(by).to_owned());
+        self.put(Member { path, resolved, role, how, name: name.into(), needed_by })
+    }
+
+    fn put(&mut self, member: Member) -> usize {
+        let at = self.out.members.len();
+        self.out.members.push(member);
+        self.learn(at);
+        at
+    }
+
+    /// Remembers a member by its file, or by its path where that is the second of one file.
+    fn learn(&mut self, at: usize) {
+        let member = &self.out.members[at];
+        match self.firsts.entry(member.resolved.meta.id) {
+            Entry::Vacant(place) => _ = place.insert(at),
+            Entry::Occupied(_) => _ = self.seconds.entry(member.path.clone().into()).or_insert(at),
+        }
+    }
+
+    /// The member of this path, if it is one.
+    fn known_member(&self, path: &Path, id: FileId) -> Option<usize> {
+        let &first = self.firsts.get(&id)?;
+        let same = self.out.members[first].path.as_os_str() == path.as_os_str();
+        if same { Some(first) } else { self.seconds.get(path.as_os_str()).copied() }
     }
 }

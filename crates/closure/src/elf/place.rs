@@ -26,27 +26,29 @@ pub(super) struct Tables {
     pub(super) symbols: Option<u64>,
     pub(super) hash: Option<u64>,
     /// All that may come behind the symbols, whose number is told nowhere.
-    all: Vec<u64>,
+    all: [Option<u64>; TABLES.len()],
 }
+
+const TABLES: [raw::DynamicTag; 12] = [
+    raw::DT_HASH,
+    raw::DT_STRTAB,
+    raw::DT_RELA,
+    raw::DT_REL,
+    raw::DT_RELR,
+    raw::DT_JMPREL,
+    raw::DT_INIT,
+    raw::DT_FINI,
+    raw::DT_GNU_HASH,
+    raw::DT_VERSYM,
+    raw::DT_VERNEED,
+    raw::DT_VERDEF,
+];
 
 impl Tables {
     pub(super) fn learn(&mut self, tag: raw::DynamicTag, value: u64) {
-        const TABLES: [raw::DynamicTag; 12] = [
-            raw::DT_HASH,
-            raw::DT_STRTAB,
-            raw::DT_RELA,
-            raw::DT_REL,
-            raw::DT_RELR,
-            raw::DT_JMPREL,
-            raw::DT_INIT,
-            raw::DT_FINI,
-            raw::DT_GNU_HASH,
-            raw::DT_VERSYM,
-            raw::DT_VERNEED,
-            raw::DT_VERDEF,
-        ];
-        if TABLES.contains(&tag) {
-            self.all.push(value);
+        let place = TABLES.iter().position(|&known| known == tag).and_then(|at| self.all.get_mut(at));
+        if let Some(place) = place {
+            *place = Some(value);
         }
     }
 
@@ -60,7 +62,7 @@ impl Tables {
         at: u64,
     ) -> Option<(u64, u64)> {
         let (offset, room) = place::<H>(endian, segments, at)?;
-        let next = self.all.iter().filter(|&&other| other > at).min();
+        let next = self.all.iter().flatten().filter(|&&other| other > at).min();
         let room = next.map_or(room, |next| room.min(next - at)).min(file.file.len().checked_sub(offset)?);
         let hashed = self.hash.and_then(|hash| {
             let (offset, _) = place::<H>(endian, segments, hash)?;

@@ -215,7 +215,8 @@ impl Cache {
 
     fn string(&self, offset: u32) -> Option<&[u8]> {
         let rest = self.bytes.get(self.strings.checked_add(offset as usize)?..)?;
-        rest.get(..rest.iter().take(STRING_MAX).position(|&byte| byte == 0)?)
+        let seen = rest.get(..STRING_MAX).unwrap_or(rest);
+        seen.get(..memchr::memchr(0, seen)?)
     }
 }
 

@@ -56,11 +56,10 @@ pub(super) fn find(walk: &mut Walk<'_, '_>, name: &str, by: usize) -> Found {
 
 /// What libmap.conf has in the place of `from`, which the object at `by` asks for.
 fn map(walk: &mut Walk<'_, '_>, from: &str, by: usize) -> Option<String> {
-    let loaded = walk.loaded.get(by)?;
-    let path = if walk.is_executed(by) { &loaded.resolved.real } else { &loaded.path };
-    let path = if walk.preloading { "" } else { path.to_str()? };
-    let to = walk.libmap.find(path, from)?;
-    let map = Map { by: path.into(), from: from.into(), to: to.clone() };
+    let path = if walk.is_executed(by) { &walk.resolved(by).real } else { walk.path(by) };
+    let path = if walk.preloading { "" } else { path.to_str()? }.to_owned();
+    let to = walk.libmap.find(&path, from)?;
+    let map = Map { by: path, from: from.into(), to: to.clone() };
     if walk.mapped.insert(map.clone()) {
         walk.out.maps.push(map);
     }
@@ -147,7 +146,7 @@ fn variable(walk: &Walk<'_, '_>, name: &str) -> Option<String> {
 }
 
 fn compat(walk: &Walk<'_, '_>) -> bool {
-    walk.loaded[INTERPRETER].path.file_name().is_some_and(|name| name == "ld-elf32.so.1")
+    walk.path(INTERPRETER).file_name().is_some_and(|name| name == "ld-elf32.so.1")
 }
 
 fn hints(walk: &mut Walk<'_, '_>, no_default_lib: bool) -> Directories {
@@ -236,7 +235,7 @@ fn expand(walk: &Walk<'_, '_>, text: &str, of: usize) -> Option<String> {
     if walk.request.secure {
         return Some(text.into());
     }
-    let origin = walk.loaded[of].resolved.real.parent().and_then(Path::to_str);
+    let origin = walk.resolved(of).real.parent().and_then(Path::to_str);
     let tokens = [
         Token { name: "ORIGIN", value: origin },
         Token { name: "OSNAME", value: Some("FreeBSD") },

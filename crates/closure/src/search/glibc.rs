@@ -58,10 +58,12 @@ fn by_name(walk: &mut Walk<'_, '_>, search: &mut Search, name: &str, by: usize) 
     if walk.loaded[by].object.runpath.is_none() {
         let mut next = Some(by);
         while let Some(at) = next {
-            let directories = rpath(walk, at);
-            let found = search.directories(walk, &directories, name, How::Rpath);
-            if found.is_some() {
-                return found;
+            if walk.loaded[at].object.rpath.is_some() {
+                let directories = rpath(walk, at);
+                let found = search.directories(walk, &directories, name, How::Rpath);
+                if found.is_some() {
+                    return found;
+                }
             }
             next = walk.loaded[at].above;
         }
@@ -71,10 +73,12 @@ fn by_name(walk: &mut Walk<'_, '_>, search: &mut Search, name: &str, by: usize) 
     if found.is_some() {
         return found;
     }
-    let directories = runpath(walk, by);
-    let found = search.directories(walk, &directories, name, How::Runpath);
-    if found.is_some() {
-        return found;
+    if walk.loaded[by].object.runpath.is_some() {
+        let directories = runpath(walk, by);
+        let found = search.directories(walk, &directories, name, How::Runpath);
+        if found.is_some() {
+            return found;
+        }
     }
     let found = if search.only_setuid { None } else { by_cache(walk, search, name, by) };
     if found.is_some() || walk.loaded[by].object.no_default_lib {
@@ -163,7 +167,7 @@ fn split(walk: &mut Walk<'_, '_>, text: Option<&str>, separators: &[char], of: u
 
 /// A directory with its sub-directories for better processors, looked for once.
 fn directory(walk: &mut Walk<'_, '_>, path: PathBuf, main_origin: bool) -> Directory {
-    let key = (path, walk.loaded[INTERPRETER].resolved.meta.id);
+    let key = (path, walk.resolved(INTERPRETER).meta.id);
     if let Some(existing) = walk.finder.existing.get(&key) {
         return Directory { path: key.0, existing: Rc::clone(existing), main_origin };
     }
@@ -213,8 +217,7 @@ pub(super) fn expand(walk: &mut Walk<'_, '_>, text: &str, of: usize) -> Option<E
         return Some(Expanded { text: text.into(), origin: false });
     }
     // /proc/self/exe knows no links; a library's origin is the directory by which it was opened.
-    let loaded = &walk.loaded[of];
-    let path = if walk.is_executed(of) { &loaded.resolved.real } else { &loaded.path };
+    let path = if walk.is_executed(of) { &walk.resolved(of).real } else { walk.path(of) };
     let origin = path.parent().and_then(Path::to_str).map(str::to_owned);
     let built_in = built_in(walk);
     let machine = walk.loaded[MAIN].object.machine;
@@ -238,14 +241,14 @@ pub(super) fn expand(walk: &mut Walk<'_, '_>, text: &str, of: usize) -> Option<E
 
 /// What is compiled into the interpreter at hand, read once.
 fn built_in(walk: &Walk<'_, '_>) -> Rc<BuiltIn> {
-    let interpreter = &walk.loaded[INTERPRETER];
-    let id = interpreter.resolved.meta.id;
+    let interpreter = walk.resolved(INTERPRETER);
+    let id = interpreter.meta.id;
     if let Some(known) = walk.finder.built_in.borrow().get(&id) {
         return Rc::clone(known);
     }
-    let file = walk.finder.open(&interpreter.resolved).ok();
+    let file = walk.finder.open(interpreter).ok();
     let built_in = file.and_then(|file| BuiltIn::read(&*file));
-    let built_in = Rc::new(built_in.unwrap_or_else(|| BuiltIn::usual(interpreter.object.machine)));
+    let built_in = Rc::new(built_in.unwrap_or_else(|| BuiltIn::usual(walk.loaded[INTERPRETER].object.machine)));
     walk.finder.built_in.borrow_mut().insert(id, Rc::clone(&built_in));
     built_in
 }

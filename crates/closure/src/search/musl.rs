@@ -68,7 +68,7 @@ fn system(walk: &mut Walk<'_, '_>) -> (Directories, How) {
             return (Rc::clone(known), how);
         }
     }
-    let place = musl_path::place(&walk.loaded[INTERPRETER].path);
+    let place = musl_path::place(walk.path(INTERPRETER));
     let (text, how) = match place.and_then(|place| walk.finder.small_file(&place, musl_path::MAX)) {
         Some(bytes) => {
             // It is read as one string, which ends with the first NUL.
@@ -101,7 +101,7 @@ fn rpath(walk: &mut Walk<'_, '_>, at: usize) -> Directories {
         return Rc::clone(known);
     }
     let text = loaded.object.runpath.clone().or_else(|| loaded.object.rpath.clone()).unwrap_or_default();
-    let path = if walk.is_executed(at) { &loaded.resolved.real } else { &loaded.path };
+    let path = if walk.is_executed(at) { &walk.resolved(at).real } else { walk.path(at) };
     let origin = path.parent().and_then(Path::to_str).map(str::to_owned);
     // It knows one token; another one spoils the whole path.
     let expanded = tokens::expand(&text, &[Token { name: "ORIGIN", value: origin.as_deref() }]);

@@ -74,6 +74,8 @@ pub struct Resolver<'t> {
     links: bool,
     /// By the path as it was written, not as it was followed. Paths as strings, since they are compared faster.
     directories: HashMap<OsString, Directory>,
+    /// The last of them that was there: most files of a closure are in one.
+    last: Option<(OsString, Rc<Place>)>,
     /// What is known of names that others share: directories and links, by the path without links.
     shared: HashMap<OsString, Shared>,
 }
@@ -145,7 +147,7 @@ impl<'t> Resolver<'t> {
     /// A resolver over `tree`; `caller` is the user id that is trusted beside 0.
     #[must_use]
     pub fn new(tree: &'t dyn Tree, caller: u32) -> Self {
-        Self { tree, caller, links: true, directories: HashMap::new(), shared: HashMap::new() }
+        Self { tree, caller, links: true, directories: HashMap::new(), last: None, shared: HashMap::new() }
     }
 
     /// One that follows links and tells none: [`Resolved::links`] is empty. Half the calls, for those who only list.
@@ -210,11 +212,11 @@ impl<'t> Resolver<'t> {
     /// The file `name` in a directory, or the one beside it that a link leads to, as libz.so.1 to libz.so.1.2.13: the most
     /// common way by far, gone without a copy of the way to the directory. None where all has to be followed.
     fn beside(&self, place: &Place, name: &OsStr) -> Option<Result<Resolved, ResolveError>> {
-        let mut real = place.real.join(name);
+        let mut real = below(&place.real, name);
         // What is called so is mostly a link, and so need not be asked whether it is one.
         let link = place.links.len() < LINKS_MAX && name.as_bytes().windows(4).any(|part| part == b".so.");
         match if link { self.tree.readlink(&real) } else { Err(io::ErrorKind::InvalidInput.into()) } {
-            Ok(to) if to.file_name() == Some(to.as_os_str()) => real.set_file_name(to),
+            Ok(to) if is_name(to.as_os_str()) => real = below(&place.real, to.as_os_str()),
             Err(error) if error.kind() == io::ErrorKind::InvalidInput => {}
             _ => return None,
         }
@@ -237,7 +239,15 @@ impl<'t> Resolver<'t> {
 
     /// Follows `directory`, on the way to `path`.
     fn directory(&mut self, directory: &Path, path: &Path) -> Result<Directory, ResolveError> {
+        if let Some((last, place)) = &self.last
+            && last == directory.as_os_str()
+        {
+            return Ok(Directory::There(Rc::clone(place)));
+        }
         if let Some(known) = self.directories.get(directory.as_os_str()) {
+            if let Directory::There(place) = known {
+                self.last = Some((directory.into(), Rc::clone(place)));
+            }
             return Ok(known.clone());
         }
         // What is read from a file may have a NUL in it, and no path has.
@@ -339,6 +349,22 @@ impl<'t> Resolver<'t> {
         let sticky = directory.mode & 0o1000 != 0;
         !trusted(directory.uid) || (open && !(sticky && trusted(entry.uid)))
     }
+}
+
+/// A name in a directory. `Path::join` would look at each name of the path.
+fn below(directory: &Path, name: &OsStr) -> PathBuf {
+    let mut path = OsString::with_capacity(directory.as_os_str().len() + 1 + name.len());
+    path.push(directory);
+    if directory.as_os_str() != "/" {
+        path.push("/");
+    }
+    path.push(name);
+    path.into()
+}
+
+/// Whether it is one name, and none that leads elsewhere.
+fn is_name(name: &OsStr) -> bool {
+    !matches!(name.as_bytes(), b"" | b"." | b"..") && !name.as_bytes().contains(&b'/')
 }
 
 /// The directory part and the last name. The name is empty where the path ends in `/`, `.` or `..`: all of it is then a

@@ -23,8 +23,8 @@ impl Walk<'_, '_> {
         while let Some(loaded) = self.loaded.get(at) {
             // libc defines what is looked for, and the interpreter calls none of it.
             if at != libc && at != INTERPRETER {
-                let signs = loaded.object.functions(|| self.finder.open(&loaded.resolved));
-                uses.learn(&loaded.path, signs);
+                let signs = loaded.object.functions(|| self.finder.open(self.resolved(at)));
+                uses.learn(self.path(at), signs);
                 if !unwinding && signs.unwinding() {
                     unwinding = true;
                     let ask = Ask { by: libc, how: Some(How::Implied), optional: true };
@@ -41,7 +41,7 @@ impl Walk<'_, '_> {
         }
         for (at, loaded) in self.loaded.iter().enumerate() {
             if at != libc && at != INTERPRETER && uses.anything.is_none() {
-                uses.learn(&loaded.path, loaded.object.paths(|| self.finder.open(&loaded.resolved)));
+                uses.learn(self.path(at), loaded.object.paths(|| self.finder.open(self.resolved(at))));
             }
         }
         Some(uses)
@@ -64,7 +64,7 @@ impl Walk<'_, '_> {
 
     /// The version of a libc that is older than that. They were called libc-2.31.so, and libc.so.6 was a link to it.
     fn minor(&self, libc: usize) -> Option<u32> {
-        let name = self.loaded.get(libc)?.resolved.real.file_name()?.to_str()?;
+        let name = self.resolved(libc).real.file_name()?.to_str()?;
         let minor = name.strip_prefix("libc-2.")?.strip_suffix(".so")?.parse().ok()?;
         (minor < BUILT_IN_SINCE).then_some(minor)
     }

@@ -33,7 +33,7 @@ impl Walk<'_, '_> {
     }
 
     fn not_opened(&mut self, dlopen: &Dlopen, by: usize) {
-        let (name, needed_by) = (dlopen.sonames.join(" or "), self.loaded[by].path.clone());
+        let (name, needed_by) = (dlopen.sonames.join(" or "), self.path(by).to_owned());
         let missing = Missing { name, role: Role::Library, needed_by, searched: Vec::new(), refused: Vec::new() };
         let late = std::mem::replace(&mut self.late, dlopen.priority != Priority::Required);
         self.lacks(missing);
@@ -78,13 +78,13 @@ impl Walk<'_, '_> {
     fn beside(&mut self, program: &str, interpreter: Option<PathBuf>) {
         let (env, cwd) = (self.request.env.clone(), self.request.cwd.clone());
         let request = Request { env, cwd, interpreter, implied: self.request.implied, ..Request::new(program) };
-        let needed_by = self.loaded[MAIN].path.clone();
+        let needed_by = self.path(MAIN).to_owned();
         // What the kernel does not run is not for this system.
         let Ok(closure) = self.finder.find(&request) else { return };
         let Closure { members, missing, needs_proc, cache, .. } = closure;
         for member in members {
-            if self.paths.insert(member.path.clone().into()) {
-                self.out.members.push(match member.role {
+            if self.known_member(&member.path, member.resolved.meta.id).is_none() {
+                self.put(match member.role {
                     Role::Program => {
                         Member { role: Role::Library, how: How::Plugin, needed_by: Some(needed_by.clone()), ..member }
                     }
@@ -100,7 +100,7 @@ impl Walk<'_, '_> {
     }
 
     fn wanting(&mut self, path: &Path) {
-        let (name, needed_by) = (path.to_string_lossy().into_owned(), self.loaded[MAIN].path.clone());
+        let (name, needed_by) = (path.to_string_lossy().into_owned(), self.path(MAIN).to_owned());
         let searched = vec![path.to_owned()];
         self.lacks(Missing { name, role: Role::Library, needed_by, searched, refused: Vec::new() });
     }
@@ -112,7 +112,7 @@ impl Walk<'_, '_> {
     /// Forgets the objects loaded since, but not that they are members.
     fn back_to(&mut self, mark: &Mark) {
         for loaded in self.loaded.drain(mark.loaded..) {
-            self.by_id.remove(&loaded.resolved.meta.id);
+            self.by_id.remove(&self.out.members[loaded.member].resolved.meta.id);
         }
         for name in self.named.drain(mark.named..) {
             self.by_name.remove(&name);
