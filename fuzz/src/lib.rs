@@ -62,6 +62,13 @@ pub fn musl_program() -> (Vec<u8>, &'static str, Vec<u8>) {
     (elf_file::program(interpreter).needs("liba.so").build(), interpreter, elf_file::library().build())
 }
 
+/// The same of glibc, with a library that stands for the interpreter and any other.
+#[must_use]
+pub fn glibc_program() -> (Vec<u8>, &'static str, Vec<u8>) {
+    let interpreter = "/lib64/ld-linux-x86-64.so.2";
+    (elf_file::program(interpreter).needs("libnone.so").build(), interpreter, elf_file::library().build())
+}
+
 /// A library with a note of the owner `FDO` that has this text in it.
 #[must_use]
 pub fn noted(json: &str) -> Vec<u8> {

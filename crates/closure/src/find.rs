@@ -52,6 +52,8 @@ pub struct Finder<'t> {
     /// The files behind the first objects, held open because some are read twice.
     files: RefCell<Vec<(FileId, Rc<dyn ReadAt>)>>,
     caches: HashMap<bool, Rc<Cache>>,
+    /// The directories of ld.so.conf, read when something is missing.
+    pub(crate) conf: Option<Rc<[PathBuf]>>,
     /// By the path of the file.
     pub(crate) libmaps: HashMap<&'static str, LibMap>,
     pub(crate) built_in: RefCell<ById<Rc<BuiltIn>>>,
@@ -108,6 +110,7 @@ impl<'t> Finder<'t> {
             objects,
             files: RefCell::default(),
             caches: HashMap::new(),
+            conf: None,
             libmaps: HashMap::new(),
             built_in: RefCell::default(),
             compiled: ById::default(),

@@ -2,5 +2,7 @@
 
 pub mod ld_elf_hints;
 pub mod ld_so_cache;
+pub mod ld_so_conf;
 pub mod libmap;
 pub mod musl_path;
+pub mod nsswitch;

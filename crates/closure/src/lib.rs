@@ -63,7 +63,8 @@
 //! | all | programs of another machine than this one, `AT_SECURE` ([`Request::secure`]), scripts and env(1), files that are not for the program's machine |
 //!
 //! Beyond what the loader reads before `main` ([`Request::implied`]): libgcc_s for who cancels threads, the modules for names
-//! of a glibc before 2.34, and what notes about dlopen(3) say is required or recommended. Plug-ins are followed where it is
+//! of a glibc before 2.34 and those of nsswitch.conf ([`Request::name_services`]), and what notes about dlopen(3) say is
+//! required or recommended. Plug-ins are followed where it is
 //! said that they are loaded ([`Request::loads`]); [`plugins`] knows where they are for well-known programs.
 //!
 //! Not followed: `LD_AUDIT`, `LD_LIBRARY_PATH_FDS`, tunables that mask levels of the processor, and what a program opens by a
@@ -71,6 +72,7 @@
 //!
 //! [`Request::secure`]: closure::Request::secure
 //! [`Request::implied`]: closure::Request::implied
+//! [`Request::name_services`]: closure::Request::name_services
 //! [`Request::loads`]: closure::Request::loads
 //!
 //! # Bounds

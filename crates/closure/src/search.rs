@@ -234,6 +234,11 @@ impl Search {
         }
     }
 
+    /// Puts down a file that is there and is not taken.
+    fn refuse(&mut self, refused: Refused) {
+        self.refused.push(refused);
+    }
+
     /// Puts down a place that was asked.
     pub(crate) fn asked(&mut self, path: &Path) {
         self.searched.push(path.into());

@@ -10,8 +10,19 @@ use crate::error::{Context, Error, Result};
 use crate::workspace::Workspace;
 
 /// Each has a file in fuzz/fuzz_targets and a directory in fuzz/corpus.
-pub(crate) const TARGETS: &[&str] =
-    &["elf", "ld_elf_hints", "ld_so_cache", "libmap", "musl_path", "notes", "script", "tokens", "walk"];
+pub(crate) const TARGETS: &[&str] = &[
+    "elf",
+    "ld_elf_hints",
+    "ld_so_cache",
+    "ld_so_conf",
+    "libmap",
+    "musl_path",
+    "notes",
+    "nsswitch",
+    "script",
+    "tokens",
+    "walk",
+];
 
 /// In CI.
 pub(crate) const SHORT: Duration = Duration::from_secs(15);

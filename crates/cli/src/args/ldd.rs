@@ -26,7 +26,7 @@ pub(crate) struct Ldd {
     /// Prints why a library is loaded: who asks for it, and by which rule it is found
     #[arg(long, value_name = "LIB")]
     pub(crate) why: Option<String>,
-    /// Adds what no file names, but what libc loads when it is called for
+    /// Adds what no file names, but what libc loads when it is called for, as modules of nsswitch.conf
     #[arg(long)]
     pub(crate) all: bool,
     /// Looks below DIR as if it were /

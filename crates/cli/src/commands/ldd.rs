@@ -27,6 +27,7 @@ pub(super) fn execute(args: &Ldd) -> Result<Exit, Failure> {
     let mut finder = Finder::without_links(&tree, system());
     let mut request = request(args.root.is_some())?;
     request.implied = args.all;
+    request.name_services = args.all;
     let mut form = Form::of(args);
     let mut good = true;
     for program in &args.programs {

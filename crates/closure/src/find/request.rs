@@ -43,6 +43,9 @@ pub struct Request {
     /// Whether what no file names is looked for too: what libc loads by itself, and what the program uses. Most of the time
     /// goes into that, since it takes the symbols of all libraries.
     pub implied: bool,
+    /// Whether /etc/nsswitch.conf counts: the modules by which glibc looks up names are then members, for a program that
+    /// does. A jail may have such a file of its own, that names none. It takes [`Request::implied`].
+    pub name_services: bool,
     /// The least that must depend on a library which an object's note says that it loads by dlopen(3), for that library to
     /// be a member. It takes [`Request::implied`] for any of them.
     pub dlopen: Priority,
@@ -68,6 +71,7 @@ impl Request {
             cwd: "/".into(),
             interpreter: None,
             implied: true,
+            name_services: false,
             dlopen: Priority::Recommended,
             secure: false,
             loads: Vec::new(),

@@ -12,6 +12,7 @@ use crate::tokens::{self, Expanded, Token};
 use crate::walk::{INTERPRETER, MAIN, Walk};
 
 mod built_in;
+mod unlisted;
 
 pub(crate) use built_in::BuiltIn;
 
@@ -50,7 +51,10 @@ pub(super) fn find(walk: &mut Walk<'_, '_>, name: &str, by: usize) -> Found {
         search.asked(&path);
         return search.file(walk, path, How::Path).unwrap_or_else(|| search.nothing());
     }
-    by_name(walk, &mut search, name, by).unwrap_or_else(|| search.nothing())
+    by_name(walk, &mut search, name, by).unwrap_or_else(|| {
+        unlisted::look(walk, &mut search, name);
+        search.nothing()
+    })
 }
 
 fn by_name(walk: &mut Walk<'_, '_>, search: &mut Search, name: &str, by: usize) -> Option<Found> {

@@ -1,16 +1,21 @@
 //! What glibc loads by itself when some of its functions are called.
 
+use std::path::Path;
+
 use super::{Ask, INTERPRETER, Walk};
 use crate::closure::How;
+use crate::hints::nsswitch;
 use crate::uses::Uses;
 
 const LIBC: &str = "libc.so.6";
 const LIBGCC: &str = "libgcc_s.so.1";
 
-/// From glibc 2.34 on libc has these in it. What else nsswitch.conf(5) may name is for the programs that see the host's.
-const FILES: &str = "libnss_files.so.2";
-const DNS: &str = "libnss_dns.so.2";
+/// From glibc 2.34 on libc has `files` and `dns` in it.
 const BUILT_IN_SINCE: u32 = 34;
+
+fn module(service: &str) -> String {
+    format!("libnss_{service}.so.2")
+}
 
 impl Walk<'_, '_> {
     /// What the functions that its files name bring with them: libgcc_s, which libc loads when a thread is cancelled or a
@@ -47,15 +52,35 @@ impl Walk<'_, '_> {
         Some(uses)
     }
 
-    /// The modules of an older glibc that look up names of users and hosts.
+    /// The modules of libc that look up names of users and hosts: those of an older glibc, and those that nsswitch.conf
+    /// names if that counts.
     pub(super) fn name_services(&mut self, uses: &Uses) {
-        let Some(libc) = self.by_name.get(LIBC).copied().filter(|&libc| self.minor(libc).is_some()) else { return };
+        let Some(libc) = self.by_name.get(LIBC).copied() else { return };
         let names = uses.names.is_some() || uses.anything.is_some();
-        let files = names || uses.services.is_some() || uses.users.is_some();
+        let services = uses.services.is_some() || uses.anything.is_some();
+        let users = uses.users.is_some() || uses.anything.is_some();
+        let mut modules = Vec::new();
+        if self.minor(libc).is_some() {
+            modules.extend((names || services || users).then(|| module("files")));
+            modules.extend(names.then(|| module("dns")));
+        }
+        let file = self.request.name_services.then(|| Path::new(nsswitch::PATH));
+        let file = file.and_then(|path| self.finder.small_file(path, nsswitch::MAX)).unwrap_or_default();
+        for (database, named) in nsswitch::databases(&file) {
+            let asked = match database {
+                "hosts" | "networks" => names,
+                "services" | "protocols" | "rpc" | "ethers" => services,
+                "passwd" | "group" | "shadow" | "gshadow" | "initgroups" | "netgroup" => users,
+                _ => false,
+            };
+            // What is built in, and what an older glibc has as modules, is known already.
+            let named = named.into_iter().filter(|name| asked && !matches!(*name, "files" | "dns"));
+            modules.extend(named.map(module));
+        }
         let done = self.queue.len();
-        for (name, wanted) in [(FILES, files), (DNS, names)] {
+        for name in modules {
             let ask = Ask { by: libc, how: Some(How::Implied), optional: true };
-            if let Some(found) = wanted.then(|| self.ask(name, ask)).flatten() {
+            if let Some(found) = self.ask(&name, ask) {
                 self.enqueue(found);
             }
         }

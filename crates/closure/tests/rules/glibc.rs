@@ -376,3 +376,19 @@ fn a_second_tree_with_the_same_files_is_not_parsed_again() {
     let second = Finder::new(&planned, world.system.clone(), objects).find(&world.request).unwrap();
     assert_eq!(second, first);
 }
+
+#[test]
+fn a_library_that_ldconfig_has_not_seen_yet_is_missing_and_told_of() {
+    let mut world = world(main().needs("liba.so").needs("libb.so")).libraries(&["/opt/lib/liba.so", "/more/libb.so"]);
+    world.tree.file("/etc/ld.so.conf", b"include ld.so.conf.d/*.conf\ninclude /etc/ld.so.conf\n/none\n/more\n");
+    world.tree.file("/etc/ld.so.conf.d/opt.conf", b"/opt/lib # x\n").file("/etc/ld.so.conf.d/.x.conf", b"/more");
+    let missing = world.find().missing;
+    let told: Vec<_> = missing.iter().flat_map(|missing| &missing.refused).collect();
+    let paths: Vec<_> = told.iter().map(|refused| refused.path.to_str().unwrap()).collect();
+    assert_eq!(paths, ["/opt/lib/liba.so", "/more/libb.so"]);
+    assert!(told[0].why.ends_with("run ldconfig(8)"), "{}", told[0].why);
+
+    // One for another machine would not be found with it either.
+    world.tree.file("/opt/lib/liba.so", &library().machine(Machine::AARCH64).build());
+    assert_eq!(world.find().missing[0].refused, []);
+}

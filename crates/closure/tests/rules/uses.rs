@@ -118,3 +118,21 @@ fn an_older_libc_has_modules_for_names() {
     assert_eq!(of("printf", "/lib64/libc-2.31.so"), [""; 0]);
     assert_eq!(of("getpwnam", "/lib64/libc-2.34.so"), [""; 0]);
 }
+
+#[test]
+fn modules_that_nsswitch_names_come_for_who_looks_up_names_if_that_file_counts() {
+    let of = |symbol: &str, counts: bool| {
+        let mut world = world(main().symbol(symbol)).libraries(&["/lib64/libnss_mdns4.so.2", "/lib64/libdeep.so"]);
+        let conf = b"passwd: files sys ../x\nhosts: files mdns4 [NOTFOUND=return] dns none\nnetgroup: sys\n";
+        world.tree.file("/etc/nsswitch.conf", conf);
+        world = world.file("/lib64/libnss_sys.so.2", library().needs("libdeep.so"));
+        world.request.name_services = counts;
+        world.found()[1..].to_vec()
+    };
+    let (hosts, users) = ("/lib64/libnss_mdns4.so.2", ["/lib64/libnss_sys.so.2", "/lib64/libdeep.so"]);
+    assert_eq!(of("getaddrinfo", true), [hosts]);
+    assert_eq!(of("getpwnam", true), users);
+    assert_eq!(of("dlopen", true).len(), 3);
+    assert_eq!(of("printf", true), [""; 0]);
+    assert_eq!(of("getaddrinfo", false), [""; 0], "a jail has a file of its own");
+}
