@@ -9,6 +9,7 @@ mod facts;
 mod ldd;
 mod life;
 mod plan;
+mod planned;
 mod run;
 mod start;
 
@@ -116,7 +117,19 @@ struct Asked {
 
 /// The jail's name and all that is wanted on one system.
 fn wanted(subject: &Subject, flags: ProfileFlags, over: Wanted, kind: SystemKind) -> Result<(String, Spec), Failure> {
-    let asked = asked(subject, flags, over, kind, false)?;
+    let here = std::env::current_dir().ok();
+    wanted_at(here.as_deref(), subject, &flags, over, kind)
+}
+
+/// The same from another directory.
+fn wanted_at(
+    here: Option<&Path>,
+    subject: &Subject,
+    flags: &ProfileFlags,
+    over: Wanted,
+    kind: SystemKind,
+) -> Result<(String, Spec), Failure> {
+    let asked = asked_at(here, subject, flags, over, kind, false)?;
     let more = asked.faults.len().saturating_sub(1);
     match asked.faults.into_iter().next() {
         None => Ok((asked.name, asked.spec)),
@@ -133,8 +146,20 @@ fn asked(
     origins: bool,
 ) -> Result<Asked, Failure> {
     let here = std::env::current_dir().ok();
-    let here = here.as_deref();
-    let directories = || profile::directories(&flags.directories, this_kind());
+    asked_at(here.as_deref(), subject, &flags, over, kind, origins)
+}
+
+fn asked_at(
+    here: Option<&Path>,
+    subject: &Subject,
+    flags: &ProfileFlags,
+    over: Wanted,
+    kind: SystemKind,
+    origins: bool,
+) -> Result<Asked, Failure> {
+    // A supervisor that asks again has another working directory by then.
+    let from = |path: &PathBuf| here.map_or_else(|| path.clone(), |here| here.join(path));
+    let directories = || profile::directories(&flags.directories.iter().map(from).collect::<Vec<_>>(), this_kind());
     let profile = match subject {
         Subject::Program(words) => {
             let (name, mut spec) = of_program(words, here);
@@ -142,7 +167,7 @@ fn asked(
             return Ok(Asked { name, spec, faults: Vec::new(), doubtful: Vec::new(), origins: Vec::new() });
         }
         Subject::Named(name) => profile::by_name(name, &directories()?)?,
-        Subject::File(path) => profile::by_path(path, directories)?,
+        Subject::File(path) => profile::by_path(&from(path), directories)?,
         Subject::Jail => return Err(Failure::usage("no profile is named")),
     };
     Ok(of_profile(profile, over.spec(here), kind, origins))

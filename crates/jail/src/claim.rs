@@ -29,12 +29,7 @@ pub(crate) fn open(plan: &Plan, verb: Verb) -> Result<Journal, RunError> {
         return Ok(Journal::unwritten());
     }
     let state = State::make()?;
-    let pid = rustix::process::getpid().as_raw_nonzero().get();
-    let key = match verb {
-        Verb::Start => key(&plan.name),
-        Verb::Run if ONE_OF_A_NAME => key(&plan.name),
-        Verb::Run => format!("{}+{pid}", key(&plan.name)),
-    };
+    let key = own_key(plan, verb);
     let sheet = take(&state, &key, &plan.name)?;
     let found = sheet.read()?;
     let mut journal = Journal::on(Box::new(sheet), found);
@@ -43,17 +38,7 @@ pub(crate) fn open(plan: &Plan, verb: Verb) -> Result<Journal, RunError> {
         return Err(RunError::setup(format!("start a jail called {}", plan.name), cause)
             .help(format!("see who uses it, then `thinjail clean {}`", plan.name)));
     }
-    let begin = Begin {
-        version: VERSION,
-        name: plan.name.clone(),
-        verb,
-        supervisor: Process { pid, start: started(pid) },
-        program: plan.exec.program.to_string(),
-        uid: plan.exec.ids.uid,
-        stop_timeout: u64::try_from(plan.stop.timeout.as_millis()).unwrap_or(u64::MAX),
-        pidfile: plan.pidfile.clone(),
-    };
-    let begun = journal.begin(begin).map_err(RunError::unwritten);
+    let begun = journal.begin(begin(plan, verb)).map_err(RunError::unwritten);
     match begun.and_then(|()| state.put_plan(&key, plan)) {
         Ok(()) => Ok(journal),
         Err(error) => {
@@ -62,6 +47,38 @@ pub(crate) fn open(plan: &Plan, verb: Verb) -> Result<Journal, RunError> {
             Err(error)
         }
     }
+}
+
+/// The name of our journal.
+fn own_key(plan: &Plan, verb: Verb) -> String {
+    match verb {
+        Verb::Start => key(&plan.name),
+        Verb::Run if ONE_OF_A_NAME => key(&plan.name),
+        Verb::Run => format!("{}+{}", key(&plan.name), rustix::process::getpid().as_raw_nonzero()),
+    }
+}
+
+fn begin(plan: &Plan, verb: Verb) -> Begin {
+    let pid = rustix::process::getpid().as_raw_nonzero().get();
+    Begin {
+        version: VERSION,
+        name: plan.name.clone(),
+        verb,
+        supervisor: Process { pid, start: started(pid) },
+        program: plan.exec.program.to_string(),
+        uid: plan.exec.ids.uid,
+        stop_timeout: u64::try_from(plan.stop.timeout.as_millis()).unwrap_or(u64::MAX),
+        pidfile: plan.pidfile.clone(),
+    }
+}
+
+/// The jail of a name that is ours is made anew, by another plan: its journal begins anew.
+pub(crate) fn again(plan: &Plan, verb: Verb, journal: &mut Journal) -> Result<(), RunError> {
+    if !journal.is_written() {
+        return Ok(());
+    }
+    journal.renew(begin(plan, verb)).map_err(RunError::unwritten)?;
+    State::make()?.put_plan(&own_key(plan, verb), plan)
 }
 
 /// Writes down that the program runs.
@@ -151,11 +168,21 @@ pub enum Cleaned {
 
 /// Takes back what a jail has left, unless its supervisor lives.
 pub(crate) fn clean(state: &State, key: &str, left: &mut dyn FnMut(&str)) -> Result<Cleaned, RunError> {
-    match state.claim(key, false)? {
-        Claim::Missing => Ok(Cleaned::Nothing),
-        Claim::Held(_) => Ok(Cleaned::InUse),
-        Claim::Ours(sheet) => clean_sheet(sheet, key, left),
+    for _ in 0..TRIES {
+        match state.claim(key, false)? {
+            Claim::Missing => return Ok(Cleaned::Nothing),
+            Claim::Ours(sheet) => return clean_sheet(sheet, key, left),
+            Claim::Held(text) => {
+                let begin = read(&text).unwrap_or_default().begin;
+                if begin.is_none_or(|begin| lives(begin.supervisor)) {
+                    break;
+                }
+            }
+        }
+        // The last process of its jail is being killed.
+        std::thread::sleep(Duration::from_millis(5));
     }
+    Ok(Cleaned::InUse)
 }
 
 /// The same; a journal in which something could not be taken back is not let go.

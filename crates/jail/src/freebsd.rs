@@ -12,7 +12,7 @@ mod start;
 mod supervisor;
 
 use std::io;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use thinjail_plan::facts::SystemKind;
 use thinjail_plan::path::HostPath;
@@ -33,43 +33,62 @@ use crate::journal::undo::Undo;
 use crate::os::freebsd::{Host, check_ruleset, root_steps};
 use crate::os::{End, StepError};
 use crate::pidfile::{self, Pidfile};
-use crate::run::{Observer, Outcome, RunError, Timings};
-use crate::supervise::machine::Rules;
+use crate::run::{Observer, RunError, Timings};
+use crate::supervise::machine::Event;
+use crate::supervise::service::Service;
 use crate::teardown::teardown;
 
-/// See [`crate::run::run`].
-pub(crate) fn run(plan: &Plan, verb: Verb, observer: &mut dyn Observer) -> Result<Outcome, RunError> {
-    let (params, hooks) = check(plan)?;
-    let signals = Signals::take().map_err(|cause| RunError::setup("take signals as data".into(), cause))?;
-    // Every mode in a plan is meant as it is written; the program gets its own umask.
-    rustix::process::umask(rustix::fs::Mode::empty());
-    let mut clock = Clock::start();
-    let (root, steps) = steps(plan, params.name())?;
-    let name = params.name().to_owned();
-    let hooks = Hooks::new(hooks, &name, root.clone());
-    let mut os = Host::new(root);
-    let mut journal = claim::open(plan, verb)?;
-    if let Err(error) = hooks.run("exec.prepare", None) {
-        let _ = journal.close();
-        return Err(error);
+/// What makes jails, one after the other.
+#[derive(Debug)]
+pub(crate) struct Engine {
+    signals: Signals,
+}
+
+impl Engine {
+    /// Takes signals as data from now on.
+    pub(crate) fn new(plan: &Plan, _verb: Verb, _observer: &mut dyn Observer) -> Result<Self, RunError> {
+        check(plan)?;
+        let signals = Signals::take().map_err(|cause| RunError::setup("take signals as data".into(), cause))?;
+        // Every mode in a plan is meant as it is written; the program gets its own umask.
+        rustix::process::umask(rustix::fs::Mode::empty());
+        Ok(Self { signals })
     }
-    let made = apply(&mut os, &steps, &mut journal, &mut |error| observer.left(&error.describe()));
-    let result = match made {
-        Ok(_) => {
-            clock.phase("root");
-            let result = run_applied(plan, (params, &hooks), &mut os, &mut journal, &signals, clock, observer);
-            os.let_go();
-            let end = if result.is_err() { End::Failed } else { End::Stopped };
-            teardown(&mut os, &mut journal, end, &mut |error| observer.left(&error.describe()));
-            result
-        }
-        Err(error) => Err(step_failed(error)),
-    };
-    tell(&hooks, "exec.release", observer);
-    if let Err(error) = journal.close() {
-        observer.left(&format!("remove the journal: {error}"));
+
+    /// Whether a new plan can be made for the next jail.
+    #[allow(clippy::unused_self, reason = "elsewhere it depends")]
+    pub(crate) fn looks_again(&self) -> bool {
+        true
     }
-    result
+
+    /// Waits for a signal, and for this long at most.
+    pub(crate) fn rest(&self, time: Option<Duration>) -> io::Result<Event> {
+        self.signals.wait(time)
+    }
+
+    /// One jail from its beginning to its end.
+    pub(crate) fn once(&self, plan: &Plan, journal: &mut Journal, service: &mut Service<'_>) -> Result<(), RunError> {
+        let (params, hooks) = check(plan)?;
+        let mut clock = Clock::start();
+        let (root, steps) = steps(plan, params.name())?;
+        let name = params.name().to_owned();
+        let hooks = Hooks::new(hooks, &name, root.clone());
+        let mut os = Host::new(root);
+        hooks.run("exec.prepare", None)?;
+        let made = apply(&mut os, &steps, journal, &mut |error| service.observer().left(&error.describe()));
+        let result = match made {
+            Ok(_) => {
+                clock.phase("root");
+                let result = run_applied(plan, (params, &hooks), &mut os, journal, &self.signals, clock, service);
+                os.let_go();
+                let end = if result.is_err() { End::Failed } else { End::Stopped };
+                teardown(&mut os, journal, end, &mut |error| service.observer().left(&error.describe()));
+                result
+            }
+            Err(error) => Err(step_failed(error)),
+        };
+        tell(&hooks, "exec.release", service.observer());
+        result
+    }
 }
 
 /// What can be refused before anything is touched.
@@ -143,8 +162,8 @@ fn run_applied(
     journal: &mut Journal,
     signals: &Signals,
     mut clock: Clock,
-    observer: &mut dyn Observer,
-) -> Result<Outcome, RunError> {
+    service: &mut Service<'_>,
+) -> Result<(), RunError> {
     // While it may still be written to.
     hooks.run("exec.prestart", None)?;
     os.seal().map_err(step_failed)?;
@@ -155,21 +174,21 @@ fn run_applied(
         Some(path) => Pidfile::claim_written(path, journal).map(|(number, pidfile)| (Some(number), Some(pidfile)))?,
         None => (None, None),
     };
-    limits::add(plan, &name, journal, observer)?;
+    limits::add(plan, &name, journal, service.observer())?;
     let undo = Undo::RemoveJail { name: name.clone(), jid: None };
     // From here on, what is left of the jail is taken back with the rest, whatever happens.
     let number = journal.will(undo).map_err(RunError::unwritten)?;
     let guardian = Guardian::start(os, journal, pidfile.take(), &plan.exec.descriptors, &name)?;
     let (guardian, mut pidfile) = guardian;
     let result =
-        run_guarded(plan, (child, hooks), &guardian, (pidfile.as_mut(), journal), signals, &mut clock, observer);
+        run_guarded(plan, (child, hooks), &guardian, (pidfile.as_mut(), journal), signals, &mut clock, service);
     guardian.end();
-    tell(hooks, "exec.poststop", observer);
+    tell(hooks, "exec.poststop", service.observer());
     if supervisor::gone(&name, os.root()) {
         journal.undone(number);
     }
     match (pidfile.map(Pidfile::remove), pid_number) {
-        (Some(Err(error)), _) => observer.left(&format!("remove the pidfile: {error}")),
+        (Some(Err(error)), _) => service.observer().left(&format!("remove the pidfile: {error}")),
         (_, Some(number)) => journal.undone(number),
         (_, None) => {}
     }
@@ -183,8 +202,8 @@ fn run_guarded(
     (pidfile, journal): (Option<&mut Pidfile>, &mut Journal),
     signals: &Signals,
     clock: &mut Clock,
-    observer: &mut dyn Observer,
-) -> Result<Outcome, RunError> {
+    service: &mut Service<'_>,
+) -> Result<(), RunError> {
     let jail = start::start(plan, child, hooks, guardian.pid(), signals, clock)?;
     if let Some(pidfile) = pidfile {
         // rc.subr(8) sees no process of a jail: what it is told of is the supervisor.
@@ -202,23 +221,21 @@ fn run_guarded(
         jail.kill();
         return Err(error);
     }
-    observer.started(&clock.timings);
-    let rules = Rules { stop: &plan.stop, tty: plan.exec.tty };
-    let outcome = supervisor::supervise(&jail, rules, signals, &mut || {
+    service.built(&clock.timings);
+    let ended = supervisor::supervise(&jail, signals, journal, service, &mut |service| {
         for which in ["exec.prestop", "exec.stop"] {
             if let Err(error) = hooks.run(which, Some(jail.jid)) {
-                observer.left(&format!("{error}{}", cause_of(&error)));
+                service.observer().left(&format!("{error}{}", cause_of(&error)));
             }
         }
     });
-    if outcome.is_err() {
+    if ended.is_err() {
         jail.kill();
     }
-    let (outcome, background) = outcome.map_err(|cause| RunError::setup(format!("supervise {}", plan.name), cause))?;
-    if background {
-        observer.background();
+    if ended.map_err(|cause| RunError::setup(format!("supervise {}", plan.name), cause))? {
+        service.observer().background();
     }
-    Ok(outcome)
+    Ok(())
 }
 
 /// Runs hooks of the end, whose failure stops nothing.

@@ -8,7 +8,7 @@ pub(crate) mod undo;
 use std::io;
 
 use crate::look::Moment;
-use line::{Begin, Line, Running};
+use line::{Begin, Line, Phase, Running};
 use read::Read;
 use undo::Undo;
 
@@ -16,6 +16,9 @@ use undo::Undo;
 pub(crate) trait Paper: std::fmt::Debug {
     /// Adds a line, whole or not at all.
     fn add(&mut self, line: &[u8]) -> io::Result<()>;
+
+    /// This in place of all its lines: whoever reads meanwhile, or after a loss of power, finds the old ones or the new ones.
+    fn replace(&mut self, text: &[u8]) -> io::Result<()>;
 
     /// Nothing is left to take back: away with it.
     fn burn(self: Box<Self>) -> io::Result<()>;
@@ -53,17 +56,24 @@ pub(crate) struct Number(usize);
 pub(crate) struct Journal {
     paper: Option<Box<dyn Paper>>,
     entries: Vec<Entry>,
+    begin: Option<Begin>,
+    running: Option<Running>,
+    /// Lines that tell how the supervisor goes on, since all were last written.
+    phases: u32,
 }
+
+/// So many lines about how the supervisor goes on are written before all but the last of them are dropped.
+const PHASES: u32 = 500;
 
 impl Journal {
     /// One that nobody will read.
     pub(crate) fn unwritten() -> Self {
-        Self { paper: None, entries: Vec::new() }
+        Self { paper: None, entries: Vec::new(), begin: None, running: None, phases: 0 }
     }
 
     /// One that goes on where another supervisor ended.
     pub(crate) fn on(paper: Box<dyn Paper>, read: Read) -> Self {
-        Self { paper: Some(paper), entries: read.entries }
+        Self { paper: Some(paper), entries: read.entries, begin: read.begin, running: read.running, phases: 0 }
     }
 
     /// Whether what is done will be known after us.
@@ -73,7 +83,44 @@ impl Journal {
 
     /// A supervisor takes over.
     pub(crate) fn begin(&mut self, begin: Begin) -> Result<(), Unwritten> {
+        self.begin = Some(begin.clone());
         self.write(&Line::Begin(begin))
+    }
+
+    /// The same supervisor makes a jail anew: only what is still to be taken back is kept. No number of a step is good any more.
+    pub(crate) fn renew(&mut self, begin: Begin) -> Result<(), Unwritten> {
+        self.entries.retain(|entry| entry.open);
+        (self.begin, self.running) = (Some(begin), None);
+        self.rewrite(None)
+    }
+
+    /// How the supervisor goes on.
+    pub(crate) fn phase(&mut self, phase: Phase) -> Result<(), Unwritten> {
+        self.phases += 1;
+        if self.phases > PHASES {
+            return self.rewrite(Some(phase));
+        }
+        self.write(&Line::Phase(phase))
+    }
+
+    /// All that still matters in place of all that was written.
+    fn rewrite(&mut self, phase: Option<Phase>) -> Result<(), Unwritten> {
+        self.phases = 0;
+        let Some(paper) = &mut self.paper else { return Ok(()) };
+        let mut lines = Vec::with_capacity(self.entries.len() + 3);
+        lines.extend(self.begin.clone().map(Line::Begin));
+        for (n, Entry { time, undo, open }) in self.entries.iter().enumerate() {
+            lines.push(Line::Will { n, time: *time, undo: undo.clone() });
+            lines.extend((!open).then_some(Line::Undone { n }));
+        }
+        lines.extend(self.running.clone().map(Line::Running));
+        lines.extend(phase.map(Line::Phase));
+        let mut text = Vec::new();
+        for line in lines {
+            text.extend(serde_json::to_vec(&line).map_err(|error| Unwritten(error.into()))?);
+            text.push(b'\n');
+        }
+        paper.replace(&text).map_err(Unwritten)
     }
 
     /// A step is about to be done; if this fails it must not be.
@@ -95,6 +142,7 @@ impl Journal {
 
     /// The program runs.
     pub(crate) fn running(&mut self, running: Running) -> Result<(), Unwritten> {
+        self.running = Some(running.clone());
         self.write(&Line::Running(running))
     }
 

@@ -10,13 +10,13 @@ use thinjail_plan::plan::Plan;
 pub use crate::claim::Cleaned;
 use crate::claim::{clean, clean_journal, clean_sheet, is_of, key, lives};
 use crate::journal::Journal;
-use crate::journal::line::{Process, Verb};
+use crate::journal::line::{Begin, Process, Verb};
 use crate::journal::read::{Read, read};
 use crate::look::Moment;
 use crate::os::End;
 use crate::run::RunError;
 use crate::stale::Stale;
-use crate::state::{Claim, ONE_OF_A_NAME, State, host, signal};
+use crate::state::{Claim, GUARDED, ONE_OF_A_NAME, State, host, signal};
 use crate::supervise::machine::signal::{KILL, TERM};
 use crate::teardown::teardown;
 
@@ -28,6 +28,8 @@ pub enum Condition {
     Running,
     /// It is being started, stopped or cleaned up.
     Changing,
+    /// It has ended, and will be started again.
+    Waiting,
     /// Its supervisor was killed, or something could not be taken back.
     Left,
 }
@@ -54,6 +56,10 @@ pub struct Jail {
     pub uid: Option<u32>,
     /// Since when, in seconds since 1970.
     pub since: Option<i64>,
+    /// What its supervisor does: `starting`, `running`, `stopping`, `waiting`.
+    pub stage: Option<String>,
+    /// How often it was started again.
+    pub restarts: u64,
     /// Where its pid is on the host.
     pub pidfile: Option<HostPath>,
     /// What is still on the host.
@@ -74,7 +80,12 @@ impl Jail {
     fn of(key: &str, read: Read, held: bool) -> Self {
         let on_host = read.entries.iter().filter(|entry| entry.open).map(|entry| entry.undo.to_string()).collect();
         let main = read.running.as_ref().map(|running| running.main);
+        let stage = read.phase.as_ref().map(|phase| phase.stage.as_str());
+        // A process of the jail that is just being killed may still hold what its supervisor held.
+        let dead = |begin: &Begin| !GUARDED && begin.supervisor.start != 0 && !lives(begin.supervisor);
+        let held = held && !read.begin.as_ref().is_some_and(dead);
         let condition = match (held, main) {
+            (true, _) if stage == Some("waiting") => Condition::Waiting,
             (true, Some(main)) if lives(main) => Condition::Running,
             (true, _) => Condition::Changing,
             (false, _) => Condition::Left,
@@ -90,6 +101,8 @@ impl Jail {
             program: begin.map_or_else(String::new, |begin| begin.program.clone()),
             uid: begin.map(|begin| begin.uid),
             since: read.running.as_ref().map(|running| running.since.0),
+            stage: stage.map(String::from).filter(|_| held),
+            restarts: read.phase.as_ref().map_or(0, |phase| phase.restarts),
             pidfile: begin.and_then(|begin| begin.pidfile.clone()),
             on_host,
             stale: Vec::new(),

@@ -45,50 +45,68 @@ use crate::journal::line::Verb;
 use crate::os::linux::{Host, HostDir};
 use crate::os::{End, StepError};
 use crate::pidfile::{self, Pidfile};
-use crate::run::{Observer, Outcome, RunError, Timings};
-use crate::supervise::machine::{self, Rules};
+use crate::run::{Observer, RunError, Timings};
+use crate::supervise::machine::{self, Event};
+use crate::supervise::service::Service;
 use crate::teardown::teardown;
 
-/// See [`crate::run::run`].
-pub(crate) fn run(plan: &Plan, verb: Verb, observer: &mut dyn Observer) -> Result<Outcome, RunError> {
-    check(plan)?;
-    if plan.unsupervised {
-        return Err(match verb {
-            Verb::Run => child::alone::become_program(plan, observer),
-            Verb::Start => {
-                let cause = io::Error::other("a jail in the background has a supervisor, and this is to have none");
-                RunError::setup(format!("start {}", plan.name), cause)
-                    .help("let an init `thinjail run` it, or take `supervisor` out".to_owned())
-            }
-        });
-    }
-    let signals = Signals::take().map_err(|cause| RunError::setup("take signals as data".into(), cause))?;
-    // Every mode in a plan is meant as it is written; the program gets its own umask.
-    rustix::process::umask(rustix::fs::Mode::empty());
-    // Before anything of the host is opened: what is opened before can't be mounted in there.
-    if confinement(plan)?.namespaces.iter().any(|name| name == unprivileged::USER) {
-        unprivileged::enter(&plan.exec.ids)?;
-    }
-    let mut journal = claim::open(plan, verb)?;
-    let mut os = Host;
-    let made = apply(&mut os, &plan.host, &mut journal, &mut |error| observer.left(&error.describe()));
-    let result = match made {
-        Ok(made) => {
-            let result = run_claimed(plan, &made, &mut journal, &signals, observer);
-            if let Ok(outcome) = result {
-                limits::hit(plan, &made, outcome).iter().for_each(|what| observer.limit(what));
-            }
-            drop(made);
-            let end = if result.is_err() { End::Failed } else { End::Stopped };
-            teardown(&mut os, &mut journal, end, &mut |error| observer.left(&error.describe()));
-            result
+/// What makes jails, one after the other.
+#[derive(Debug)]
+pub(crate) struct Engine {
+    signals: Signals,
+    in_user_namespace: bool,
+}
+
+impl Engine {
+    /// Takes signals as data from now on. Does not come back where the plan wants no supervisor.
+    pub(crate) fn new(plan: &Plan, verb: Verb, observer: &mut dyn Observer) -> Result<Self, RunError> {
+        check(plan)?;
+        if plan.unsupervised {
+            return Err(match verb {
+                Verb::Run => child::alone::become_program(plan, observer),
+                Verb::Start => {
+                    let cause = io::Error::other("a jail in the background has a supervisor, and this is to have none");
+                    RunError::setup(format!("start {}", plan.name), cause)
+                        .help("let an init `thinjail run` it, or take `supervisor` out".to_owned())
+                }
+            });
         }
-        Err(error) => Err(step_failed(error)),
-    };
-    if let Err(error) = journal.close() {
-        observer.left(&format!("remove the journal: {error}"));
+        let signals = Signals::take().map_err(|cause| RunError::setup("take signals as data".into(), cause))?;
+        // Every mode in a plan is meant as it is written; the program gets its own umask.
+        rustix::process::umask(rustix::fs::Mode::empty());
+        // Before anything of the host is opened: what is opened before can't be mounted in there.
+        let in_user_namespace = confinement(plan)?.namespaces.iter().any(|name| name == unprivileged::USER);
+        if in_user_namespace {
+            unprivileged::enter(&plan.exec.ids)?;
+        }
+        Ok(Self { signals, in_user_namespace })
     }
-    result
+
+    /// Whether a new plan can be made for the next jail. In a user namespace the owners of files are not to be seen.
+    pub(crate) fn looks_again(&self) -> bool {
+        !self.in_user_namespace
+    }
+
+    /// Waits for a signal, and for this long at most.
+    pub(crate) fn rest(&self, time: Option<Duration>) -> io::Result<Event> {
+        self.signals.wait(time)
+    }
+
+    /// One jail from its beginning to its end.
+    pub(crate) fn once(&self, plan: &Plan, journal: &mut Journal, service: &mut Service<'_>) -> Result<(), RunError> {
+        check(plan)?;
+        let mut os = Host;
+        let made = apply(&mut os, &plan.host, journal, &mut |error| service.observer().left(&error.describe()));
+        let made = made.map_err(step_failed)?;
+        let result = run_claimed(plan, &made, journal, &self.signals, service);
+        if let (Ok(()), Some(outcome)) = (&result, service.outcome()) {
+            limits::hit(plan, &made, outcome).iter().for_each(|what| service.observer().limit(what));
+        }
+        drop(made);
+        let end = if result.is_err() { End::Failed } else { End::Stopped };
+        teardown(&mut os, journal, end, &mut |error| service.observer().left(&error.describe()));
+        result
+    }
 }
 
 /// What confines pid 1.
@@ -162,14 +180,14 @@ fn run_claimed(
     made: &[HostDir],
     journal: &mut Journal,
     signals: &Signals,
-    observer: &mut dyn Observer,
-) -> Result<Outcome, RunError> {
-    let Some(path) = &plan.pidfile else { return run_applied(plan, made, journal, None, signals, observer) };
+    service: &mut Service<'_>,
+) -> Result<(), RunError> {
+    let Some(path) = &plan.pidfile else { return run_applied(plan, made, journal, None, signals, service) };
     let (number, mut pidfile) = Pidfile::claim_written(path, journal)?;
-    let result = run_applied(plan, made, journal, Some(&mut pidfile), signals, observer);
+    let result = run_applied(plan, made, journal, Some(&mut pidfile), signals, service);
     match pidfile.remove() {
         Ok(()) => journal.undone(number),
-        Err(error) => observer.left(&format!("remove the pidfile: {error}")),
+        Err(error) => service.observer().left(&format!("remove the pidfile: {error}")),
     }
     result
 }
@@ -181,8 +199,8 @@ fn run_applied(
     journal: &mut Journal,
     pidfile: Option<&mut Pidfile>,
     signals: &Signals,
-    observer: &mut dyn Observer,
-) -> Result<Outcome, RunError> {
+    service: &mut Service<'_>,
+) -> Result<(), RunError> {
     let mut clock = Clock::start();
     let jail = start(plan, made, &mut clock)?;
     let known = pidfile
@@ -192,17 +210,15 @@ fn run_applied(
         kill(&jail.jail);
         return Err(error);
     }
-    observer.started(&clock.timings);
-    let rules = Rules { stop: &plan.stop, tty: plan.exec.tty };
-    let outcome = supervise(&jail.jail, rules, signals);
-    if outcome.is_err() {
+    service.built(&clock.timings);
+    let ended = supervise(&jail.jail, signals, journal, service);
+    if ended.is_err() {
         kill(&jail.jail);
     }
-    let (outcome, background) = outcome.map_err(|cause| RunError::setup(format!("supervise {}", plan.name), cause))?;
-    if background {
-        observer.background();
+    if ended.map_err(|cause| RunError::setup(format!("supervise {}", plan.name), cause))? {
+        service.observer().background();
     }
-    Ok(outcome)
+    Ok(())
 }
 
 /// Ends a jail that must not go on, and waits until it is gone.

@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use thinjail_plan::plan::Plan;
+use thinjail_plan::plan::{Plan, Success};
 use thinjail_plan::resolve::Class;
 
 use crate::journal::Unwritten;
 use crate::journal::line::Verb;
-use crate::system;
+use crate::supervise::service;
 
 /// Why there is no jail, in words that can be sent from a process to another.
 #[derive(Debug, serde::Serialize, serde::Deserialize)]
@@ -48,9 +48,14 @@ impl Outcome {
     /// Whether the plan calls it a good end.
     #[must_use]
     pub fn is_success(self, plan: &Plan) -> bool {
+        self.is_one_of(&plan.success)
+    }
+
+    /// The same by what the plan says of it.
+    pub(crate) fn is_one_of(self, success: &Success) -> bool {
         match self {
-            Self::Exited(status) => status == 0 || plan.success.statuses.contains(&status),
-            Self::Signaled(signal) => plan.success.signals.contains(&signal),
+            Self::Exited(status) => status == 0 || success.statuses.contains(&status),
+            Self::Signaled(signal) => success.signals.contains(&signal),
         }
     }
 }
@@ -111,10 +116,14 @@ pub struct Timings {
     pub fork_to_exec: Duration,
 }
 
-/// Told while a jail runs; each call is made once.
+/// Told while a jail runs.
 pub trait Observer {
-    /// The program runs: execve(2) has succeeded.
+    /// The program runs for the first time: execve(2) has succeeded.
     fn started(&mut self, timings: &Timings);
+    /// It does what it is for; told after each start.
+    fn ready(&mut self);
+    /// What came of it meanwhile; lowercase: that it ended, and is started again.
+    fn told(&mut self, what: &str);
     /// The main process ended well and unasked, and the processes that it left were killed with the jail: what a daemon
     /// does that goes into the background.
     fn background(&mut self);
@@ -124,10 +133,14 @@ pub trait Observer {
     fn left(&mut self, what: &str);
 }
 
-/// Builds the jail, runs the program, forwards signals, takes everything down, and says how it ended.
+/// Makes a new plan of the same profile: the host may have changed since, by an upgrade.
+pub type Again<'a> = &'a mut dyn FnMut() -> Result<Plan, RunError>;
+
+/// Builds the jail, runs the program, forwards signals, takes everything down, does so again as often as the plan says, and says
+/// how it ended.
 ///
 /// # Errors
-/// Whatever keeps the program from running. Nothing is left of the attempt, or [`Observer::left`] has said what.
-pub fn run(plan: &Plan, observer: &mut dyn Observer) -> Result<Outcome, RunError> {
-    system::run(plan, Verb::Run, observer)
+/// Whatever keeps the program from running the first time. Nothing is left of the attempt, or [`Observer::left`] has said what.
+pub fn run(plan: &Plan, again: Again<'_>, observer: &mut dyn Observer) -> Result<Outcome, RunError> {
+    service::run(plan, Some(again), Verb::Run, observer)
 }

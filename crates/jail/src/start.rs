@@ -12,9 +12,9 @@ use thinjail_plan::plan::Plan;
 use thinjail_sys::both::process::{close_inherited, exit, fork};
 
 use crate::journal::line::Verb;
-use crate::life;
-use crate::run::{Observer, RunError, Timings, Told};
-use crate::system;
+use crate::life::{self, Condition};
+use crate::run::{Again, Observer, RunError, Timings, Told};
+use crate::supervise::service;
 
 /// What came of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,8 +41,14 @@ enum Word {
 ///
 /// # Errors
 /// Whatever keeps the program from running; nothing is left of the attempt, or `left` was told what.
-pub fn start(plan: &Plan, output: Option<&HostPath>, left: &mut dyn FnMut(&str)) -> Result<Started, RunError> {
-    if let Some(jail) = life::find(&plan.name)?.filter(|jail| jail.condition == life::Condition::Running) {
+pub fn start(
+    plan: &Plan,
+    again: Again<'_>,
+    output: Option<&HostPath>,
+    left: &mut dyn FnMut(&str),
+) -> Result<Started, RunError> {
+    let there = |jail: &life::Jail| matches!(jail.condition, Condition::Running | Condition::Waiting);
+    if let Some(jail) = life::find(&plan.name)?.filter(there) {
         return Ok(Started::Before(jail.supervisor));
     }
     let output = open_output(output)?;
@@ -60,7 +66,7 @@ pub fn start(plan: &Plan, output: Option<&HostPath>, left: &mut dyn FnMut(&str))
         }
         None => {
             drop(hear);
-            supervise(plan, &output, tell)
+            supervise(plan, again, &output, tell)
         }
     }
 }
@@ -93,9 +99,9 @@ fn listen(from: OwnedFd, left: &mut dyn FnMut(&str)) -> Result<Started, RunError
 }
 
 /// The supervisor, to its end.
-fn supervise(plan: &Plan, output: &OwnedFd, tell: OwnedFd) -> ! {
+fn supervise(plan: &Plan, again: Again<'_>, output: &OwnedFd, tell: OwnedFd) -> ! {
     let mut teller = Teller { to: Some(File::from(tell)) };
-    let ran = detach(plan, output).and_then(|()| system::run(plan, Verb::Start, &mut teller).map(drop));
+    let ran = detach(plan, output).and_then(|()| service::run(plan, Some(again), Verb::Start, &mut teller).map(drop));
     let failed = ran.is_err();
     if let Err(error) = ran {
         teller.failed(error);
@@ -141,9 +147,15 @@ impl Teller {
 }
 
 impl Observer for Teller {
-    fn started(&mut self, _timings: &Timings) {
+    fn started(&mut self, _timings: &Timings) {}
+
+    fn ready(&mut self) {
         self.word(&Word::Started);
         self.to = None;
+    }
+
+    fn told(&mut self, what: &str) {
+        Self::say(what);
     }
 
     fn background(&mut self) {

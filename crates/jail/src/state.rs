@@ -21,9 +21,9 @@ mod freebsd;
 mod linux;
 
 #[cfg(target_os = "freebsd")]
-pub(crate) use freebsd::{ONE_OF_A_NAME, PATH, host, signal, started};
+pub(crate) use freebsd::{GUARDED, ONE_OF_A_NAME, PATH, host, signal, started};
 #[cfg(target_os = "linux")]
-pub(crate) use linux::{ONE_OF_A_NAME, PATH, host, signal, started};
+pub(crate) use linux::{GUARDED, ONE_OF_A_NAME, PATH, host, signal, started};
 
 /// How the file of a journal ends.
 const END: &str = ".journal";
@@ -31,6 +31,8 @@ const END: &str = ".journal";
 const PLAN: &str = ".plan";
 /// Bytes of a plan. One with ten thousand mounts has less.
 const PLAN_MAX: u64 = 16 << 20;
+/// What follows the name of one that is about to take its place.
+const NEW: &str = "~";
 /// Bytes of a journal. One of a jail with a thousand mounts has less.
 const SIZE_MAX: u64 = 1 << 20;
 /// How often a file that others make or remove at the same moment is tried for.
@@ -128,17 +130,24 @@ impl State {
         let path = format!("{}/{key}{END}", self.path);
         let failed = |cause: io::Error| RunError::setup(format!("read the journal {path}"), cause);
         let how = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
-        let file = match fs::openat(&*self.directory, format!("{key}{END}"), how, Mode::empty()) {
-            Err(Errno::NOENT) => return Ok(None),
-            opened => File::from(opened.map_err(|cause| failed(cause.into()))?),
-        };
-        // Shared, and for a moment: whoever else looks is not in the way.
-        let held = match fs::flock(&file, FlockOperation::NonBlockingLockShared) {
-            Ok(()) => false,
-            Err(Errno::WOULDBLOCK) => true,
-            Err(cause) => return Err(failed(cause.into())),
-        };
-        text(&file, SIZE_MAX).map(|text| Some((text, held))).map_err(failed)
+        let name = format!("{key}{END}");
+        for _ in 0..TRIES {
+            let file = match fs::openat(&*self.directory, &name, how, Mode::empty()) {
+                Err(Errno::NOENT) => return Ok(None),
+                opened => File::from(opened.map_err(|cause| failed(cause.into()))?),
+            };
+            // Shared, and for a moment: whoever else looks is not in the way.
+            let held = match fs::flock(&file, FlockOperation::NonBlockingLockShared) {
+                Ok(()) => false,
+                Err(Errno::WOULDBLOCK) => true,
+                Err(cause) => return Err(failed(cause.into())),
+            };
+            // Its supervisor may have put another one in its place and let go of this one.
+            if held || look::stands_at(&*self.directory, &name, &file).map_err(failed)? {
+                return text(&file, SIZE_MAX).map(|text| Some((text, held))).map_err(failed);
+            }
+        }
+        Err(failed(io::Error::other("it is replaced all the time")))
     }
 
     /// Keeps the plan of a jail whose journal is ours: what it was made of, whatever becomes of its profile. It may hold what
@@ -249,7 +258,26 @@ impl Paper for Sheet {
         self.file.write_all(line)
     }
 
+    fn replace(&mut self, text: &[u8]) -> io::Result<()> {
+        let new = format!("{}{NEW}", self.name);
+        // One that was killed before it had this name left it.
+        let _ = fs::unlinkat(&*self.directory, &new, AtFlags::empty());
+        let how = OPEN | OFlags::CREATE | OFlags::EXCL;
+        let mut file = File::from(fs::openat(&*self.directory, &new, how, Mode::from_raw_mode(0o600))?);
+        let done = fs::flock(&file, FlockOperation::NonBlockingLockExclusive)
+            .map_err(io::Error::from)
+            .and_then(|()| file.write_all(text))
+            .and_then(|()| Ok(fs::renameat(&*self.directory, &new, &*self.directory, &self.name)?));
+        if let Err(error) = done {
+            let _ = fs::unlinkat(&*self.directory, &new, AtFlags::empty());
+            return Err(error);
+        }
+        self.file = file;
+        Ok(())
+    }
+
     fn burn(self: Box<Self>) -> io::Result<()> {
+        let _ = fs::unlinkat(&*self.directory, format!("{}{NEW}", self.name), AtFlags::empty());
         if look::stands_at(&*self.directory, &self.name, &self.file)? {
             // First: a journal without a plan is one of a jail that is not there yet.
             let key = self.name.strip_suffix(END).unwrap_or(&self.name);

@@ -1,3 +1,5 @@
-//! From the program's start to the jail's end: what is to be done at each event. Pure; the loop around it is each system's.
+//! From the program's start to the jail's end, and to the next start: what is to be done at each event is pure; the loop around it
+//! is each system's.
 
 pub(crate) mod machine;
+pub(crate) mod service;

@@ -1,5 +1,7 @@
 //! What holds where a profile says nothing, and where each system keeps its things.
 
+use std::time::Duration;
+
 use crate::facts::SystemKind;
 
 /// Bytes of a /tmp, where `tmp = true`.
@@ -12,6 +14,14 @@ pub(crate) const PIDFILE_DIR_SIZE: u64 = 1 << 20;
 pub(crate) const ROOT_SIZE: u64 = 4 << 20;
 /// Seconds until SIGKILL; jail(8)'s `stop.timeout`.
 pub(crate) const STOP_SECONDS: u64 = 10;
+/// How long until a daemon that has ended is started again for the first time.
+pub(crate) const RESTART_DELAY: Duration = Duration::from_millis(200);
+/// The longest wait.
+pub(crate) const RESTART_DELAY_MAX: Duration = Duration::from_secs(60);
+/// How often within [`RESTART_INTERVAL`]; the waits between them are nearly three minutes then.
+pub(crate) const RESTART_LIMIT: u32 = 10;
+/// What is longer ago counts no more.
+pub(crate) const RESTART_INTERVAL: Duration = Duration::from_secs(600);
 /// umask(2).
 pub(crate) const UMASK: u32 = 0o022;
 /// The ruleset that devfs.rules(5) calls `devfsrules_jail`.

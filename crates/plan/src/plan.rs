@@ -149,6 +149,44 @@ pub struct Success {
     pub signals: Vec<i32>,
 }
 
+/// When it is started again.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum When {
+    /// Never.
+    #[default]
+    No,
+    /// When it has ended with a status other than 0, or by a signal that is none of those that ask a daemon to stop.
+    OnFailure,
+    /// Whenever nobody has asked it to stop.
+    Always,
+}
+
+/// How it is started again.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Restart {
+    /// When.
+    pub when: When,
+    /// How long until the first start again; each that follows within the interval waits twice as long.
+    #[serde(with = "seconds")]
+    pub delay: Duration,
+    /// The longest wait.
+    #[serde(with = "seconds")]
+    pub delay_max: Duration,
+    /// How often within the interval; none is without end.
+    pub limit: Option<u32>,
+    /// What is longer ago counts no more.
+    #[serde(with = "seconds")]
+    pub interval: Duration,
+}
+
+/// What a service manager has to know.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Service {
+    /// How it is started again.
+    pub restart: Restart,
+}
+
 /// Everything that will be done, in order.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[must_use]
@@ -172,6 +210,9 @@ pub struct Plan {
     /// Linux: thinjail becomes the program, under its own pid, and nobody stays to see to it.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub unsupervised: bool,
+    /// How it is kept running.
+    #[serde(default)]
+    pub service: Service,
     /// Written by the supervisor with a pid of the host; pidfile(3).
     pub pidfile: Option<HostPath>,
     /// What the reader should know: a default that was taken, a thing left out.

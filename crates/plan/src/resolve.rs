@@ -26,6 +26,7 @@ mod pwd_db;
 pub(crate) mod quantity;
 pub(crate) mod runtime;
 mod secrets;
+mod service;
 pub(crate) mod signals;
 mod syscalls;
 mod unprivileged;
@@ -119,6 +120,7 @@ pub fn resolve(name: &str, spec: &Spec, facts: &Facts) -> Result<Plan, Vec<Probl
         let done = (&mut exec, &mut host[..]);
         unsupervised::confine(spec, (landlocked, own), facts, done, &mut report);
     }
+    let service = service::resolve(spec, &mut report);
     let confine = match kind {
         SystemKind::Linux => {
             linux::check_proc(spec, &programs, &mut report);
@@ -145,7 +147,8 @@ pub fn resolve(name: &str, spec: &Spec, facts: &Facts) -> Result<Plan, Vec<Probl
     let name = name.to_string();
     let system = facts.system.clone();
     let notes = report.notes;
-    let mut plan = Plan { name, system, host, inside, exec, stop, success, unsupervised: alone, pidfile, notes };
+    let unsupervised = alone;
+    let mut plan = Plan { name, system, host, inside, exec, stop, success, unsupervised, service, pidfile, notes };
     plan.notes.extend(doubts(&plan, facts));
     Ok(plan)
 }

@@ -4,7 +4,7 @@ use std::fmt::{self, Write as _};
 use std::time::Duration;
 
 use crate::facts::{System, SystemKind};
-use crate::plan::{By, Exec, Landlock, Network, Plan, Success, Syscalls, Wait};
+use crate::plan::{By, Exec, Landlock, Network, Plan, Restart, Service, Success, Syscalls, Wait, When};
 use crate::resolve::limits::{Unit, unit};
 use crate::resolve::signals;
 use crate::step::{Access, Confine, Content, Planned, ProcView, Step};
@@ -31,6 +31,7 @@ impl fmt::Display for Plan {
         steps(f, "inside", &inside.into_iter().chain(&self.inside).collect::<Vec<_>>())?;
         run(f, &self.exec, self.system.kind())?;
         self.end(f)?;
+        service(f, &self.service)?;
         if !self.notes.is_empty() {
             writeln!(f, "\nnotes")?;
         }
@@ -75,6 +76,21 @@ impl Plan {
             None => field(f, "pidfile", "none"),
         }
     }
+}
+
+fn service(f: &mut fmt::Formatter<'_>, service: &Service) -> fmt::Result {
+    writeln!(f, "\nservice")?;
+    let Restart { when, delay, delay_max, limit, interval } = &service.restart;
+    let when = match when {
+        When::No => return field(f, "restart", "no"),
+        When::OnFailure => "when it has failed",
+        When::Always => "whenever it has ended unasked",
+    };
+    let often = match limit {
+        Some(limit) => format!("{limit} times within {}", duration(*interval)),
+        None => "without end".into(),
+    };
+    field(f, "restart", &format!("{when}, after {} to {}; {often}", duration(*delay), duration(*delay_max)))
 }
 
 fn field(f: &mut fmt::Formatter<'_>, name: &str, value: &str) -> fmt::Result {

@@ -101,6 +101,16 @@ pub struct Spec {
     pub success_exit: Vec<Ending>,
     /// `false`: thinjail becomes the program, for an init that supervises by itself.
     pub supervisor: Option<bool>,
+    /// When it is started again: `no` (default), `on-failure`, `always`.
+    pub restart: Option<String>,
+    /// How long until the first start again; each that follows waits twice as long.
+    pub restart_delay: Option<String>,
+    /// The longest wait.
+    pub restart_delay_max: Option<String>,
+    /// How often it is started again within `restart-interval`; 0 is without end.
+    pub restart_limit: Option<u32>,
+    /// What is longer ago counts no more.
+    pub restart_interval: Option<String>,
     /// Overrides on Linux.
     pub linux: Option<Box<Spec>>,
     /// Overrides on FreeBSD.

@@ -130,6 +130,21 @@ pub(crate) struct Wanted {
     /// Becomes the program, for an init that supervises by itself; `plan` prints what is lost
     #[arg(long, help_heading = "How it ends")]
     no_supervisor: bool,
+    /// Starts it again: no (the default), on-failure, always
+    #[arg(long, value_name = "WHEN", help_heading = "How it ends")]
+    restart: Option<String>,
+    /// How long until it is started again, such as 200ms; each time twice as long
+    #[arg(long, value_name = "TIME", help_heading = "How it ends")]
+    restart_delay: Option<String>,
+    /// The longest wait
+    #[arg(long, value_name = "TIME", help_heading = "How it ends")]
+    restart_delay_max: Option<String>,
+    /// How often at most within --restart-interval; 0 is without end
+    #[arg(long, value_name = "NUMBER", help_heading = "How it ends")]
+    restart_limit: Option<u32>,
+    /// What is longer ago counts no more
+    #[arg(long, value_name = "TIME", help_heading = "How it ends")]
+    restart_interval: Option<String>,
 }
 
 impl Wanted {
@@ -177,6 +192,11 @@ impl Wanted {
             wait: self.wait,
             success_exit: named(self.success_exit).into_iter().map(ending).collect(),
             supervisor: self.no_supervisor.then_some(false),
+            restart: self.restart,
+            restart_delay: self.restart_delay,
+            restart_delay_max: self.restart_delay_max,
+            restart_limit: self.restart_limit,
+            restart_interval: self.restart_interval,
             // The command is no flag, and a flag holds on the system it is typed on.
             command: Words::default(),
             r#use: None,

@@ -86,7 +86,7 @@ fn status(args: &Status) -> Result<Exit, Failure> {
     Ok(match jail.map(|jail| jail.condition) {
         Some(Condition::Running) => Exit::Ok,
         Some(Condition::Left) => Exit::No,
-        None => Exit::NotRunning,
+        Some(Condition::Waiting) | None => Exit::NotRunning,
         Some(Condition::Changing) => Exit::Unknown,
     })
 }
@@ -98,11 +98,17 @@ fn sentence(jail: &Jail) -> String {
         (Condition::Running, Some(pid)) => {
             let uptime = jail.uptime().map(|time| format!(" for {}", span(time))).unwrap_or_default();
             let uid = jail.uid.map(|uid| format!(" as uid {uid}")).unwrap_or_default();
+            let uptime = match jail.restarts {
+                0 => uptime,
+                1 => format!("{uptime}, started again once"),
+                times => format!("{uptime}, started again {times} times"),
+            };
             format!("{name}: runs{uptime}, pid {pid}, supervised by {}: {}{uid}", jail.supervisor, jail.program)
         }
         (Condition::Running | Condition::Changing, _) => {
             format!("{name}: is being started or stopped by {}", jail.supervisor)
         }
+        (Condition::Waiting, _) => format!("{name}: has ended, and is started again by {}", jail.supervisor),
         (Condition::Left, _) if jail.on_host.is_empty() => {
             format!("{name}: was killed, and has left its journal; `thinjail clean {name}` takes it back")
         }
@@ -142,6 +148,7 @@ fn list(args: &List) -> Result<Exit, Failure> {
             let condition = match jail.condition {
                 Condition::Running => "runs",
                 Condition::Changing => "changes",
+                Condition::Waiting => "waits",
                 Condition::Left => "left",
             };
             let number = |number: Option<i32>| number.map_or_else(|| "-".to_owned(), |number| number.to_string());

@@ -1,12 +1,12 @@
 //! `run`: from a spec to the end of the program.
 
+use thinjail_jail::inspect::this_kind;
 use thinjail_jail::life;
 use thinjail_jail::run::{Observer, Outcome, Timings};
 use thinjail_plan::facts::SystemKind;
-use thinjail_plan::resolve::{privilege, resolve};
 use thinjail_plan::spec::Spec;
 
-use super::{Source, wanted};
+use super::planned::Planned;
 use crate::args::{Run, Subject};
 use crate::clock::Clock;
 use crate::exit_code::Exit;
@@ -14,18 +14,14 @@ use crate::report::{self, Failure};
 
 /// Builds the jail, runs the program, and says how it ended.
 pub(super) fn execute(args: Run, subject: &Subject, mut clock: Clock) -> Result<Exit, Failure> {
-    let source = Source::this()?;
-    let (name, spec) = wanted(subject, args.about.profile, args.about.wanted, source.kind())?;
+    let planned = Planned::new(subject, args.about);
+    let written = planned.read()?;
     clock.done("parse");
     // Who becomes the program is nowhere on the host afterwards, and could take nothing back there.
-    let looks = !args.dry_run && spec.supervisor != Some(false) && makes_on_host(&spec, source.kind());
-    let leftovers = looks.then(|| life::recover(&name, &mut report::say));
-    let facts = source.facts(&spec);
-    clock.done("inspect");
-    let plan = resolve(&name, &spec, &facts).map_err(|problems| report::first(problems, &subject.check()))?;
-    clock.done("resolve");
-    source.verify(&plan, &facts)?;
-    clock.done("verify");
+    let makes = written.spec.supervisor != Some(false) && makes_on_host(&written.spec, this_kind());
+    let looks = !args.dry_run && makes;
+    let leftovers = looks.then(|| life::recover(&written.name, &mut report::say));
+    let (plan, facts) = planned.decide(&written, &mut clock)?;
     if args.dry_run {
         report::answer(&plan.to_string())?;
         if args.timings {
@@ -33,16 +29,14 @@ pub(super) fn execute(args: Run, subject: &Subject, mut clock: Clock) -> Result<
         }
         return Ok(Exit::Ok);
     }
-    let problems = privilege(&spec, &facts);
-    if !problems.is_empty() {
-        return Err(report::first(problems, &subject.check()));
-    }
+    planned.check_privilege(&written, &facts)?;
     if plan.unsupervised && args.timings {
         return Err(Failure::usage("--timings and --no-supervisor: nobody is left to tell the times")
             .help("leave one of them out"));
     }
+    drop((written, facts));
     let mut teller = Teller { program: plan.exec.program.to_string(), clock: args.timings.then_some(clock) };
-    let outcome = thinjail_jail::run::run(&plan, &mut teller);
+    let outcome = thinjail_jail::run::run(&plan, &mut || planned.again(), &mut teller);
     if let Some(leftovers) = leftovers {
         leftovers.take_back(&mut report::say);
     }
@@ -79,6 +73,12 @@ impl Observer for Teller {
         if let Some(clock) = &self.clock {
             report::line(&clock.table(Some(timings)));
         }
+    }
+
+    fn ready(&mut self) {}
+
+    fn told(&mut self, what: &str) {
+        report::say(what);
     }
 
     fn background(&mut self) {

@@ -3,10 +3,10 @@
 use thinjail_jail::life;
 use thinjail_jail::start::{Started, start};
 use thinjail_plan::path::HostPath;
-use thinjail_plan::resolve::{privilege, resolve};
 
-use super::{Source, wanted};
+use super::planned::Planned;
 use crate::args::{Start, Subject};
+use crate::clock::Clock;
 use crate::exit_code::Exit;
 use crate::report::{self, Failure};
 
@@ -17,25 +17,20 @@ pub(super) fn execute(args: Start, subject: &Subject) -> Result<Exit, Failure> {
         return Err(Failure::usage(format!("{program} is a program, and a jail in the background needs a name"))
             .help("write a profile for it, or `thinjail run` it in the foreground"));
     }
-    let source = Source::this()?;
-    let (name, spec) = wanted(subject, args.about.profile, args.about.wanted, source.kind())?;
-    life::clean_up(&name, &mut report::say)?;
-    let facts = source.facts(&spec);
-    let plan = resolve(&name, &spec, &facts).map_err(|problems| report::first(problems, &subject.check()))?;
-    source.verify(&plan, &facts)?;
-    let problems = privilege(&spec, &facts);
-    if !problems.is_empty() {
-        return Err(report::first(problems, &subject.check()));
-    }
+    let planned = Planned::new(subject, args.about);
+    let written = planned.read()?;
+    life::clean_up(&written.name, &mut report::say)?;
+    let (plan, facts) = planned.decide(&written, &mut Clock::start())?;
+    planned.check_privilege(&written, &facts)?;
     let output = args.output.map(|path| {
         let absolute = std::path::absolute(&path).map_err(|error| error.to_string());
         absolute
             .and_then(|path| HostPath::from_path(&path).map_err(|error| error.to_string()))
             .map_err(|cause| Failure::new(format!("write to {}", path.display())).cause(cause))
     });
-    match start(&plan, output.transpose()?.as_ref(), &mut report::say)? {
+    match start(&plan, &mut || planned.again(), output.transpose()?.as_ref(), &mut report::say)? {
         Started::Now => {}
-        Started::Before(pid) => report::say(&format!("{name} runs already, supervised by process {pid}")),
+        Started::Before(pid) => report::say(&format!("{} runs already, supervised by process {pid}", plan.name)),
     }
     Ok(Exit::Ok)
 }

@@ -11,8 +11,10 @@ use thinjail_sys::freebsd::kqueue::Queue;
 use thinjail_sys::freebsd::process::{self, Side};
 use thinjail_sys::freebsd::signal::{self, SIGCHLD, SignalSet};
 
+use crate::journal::Journal;
 use crate::run::Outcome;
-use crate::supervise::machine::{self, Action, Event, Rules, State};
+use crate::supervise::machine::{self, Action, Event, Stage};
+use crate::supervise::service::Service;
 
 /// Handed on to the main process, once each: HUP INT QUIT TERM WINCH INFO USR1 USR2; signal(3).
 const FORWARDED: [i32; 8] = [1, 2, 3, 15, 28, 29, 30, 31];
@@ -49,6 +51,20 @@ impl Signals {
     pub(super) fn told_to_stop(&self) -> io::Result<bool> {
         let waiting = signal::pending()?;
         Ok([machine::signal::TERM, machine::signal::INT, machine::signal::QUIT].iter().any(|stop| waiting.has(*stop)))
+    }
+
+    /// Waits for one, and for this long at most. Whoever has become our child meanwhile is reaped.
+    pub(super) fn wait(&self, time: Option<Duration>) -> io::Result<Event> {
+        for waited in [false, true] {
+            if let Some(received) = self.next()? {
+                return Ok(Event::Signal { signal: received.signal, by_kernel: received.by_kernel });
+            }
+            if !waited {
+                self.queue.wait(time)?;
+            }
+        }
+        while let Ok(Some(_)) = wait(WaitOptions::NOHANG) {}
+        Ok(Event::Time)
     }
 
     /// The next one that has come and is not SIGCHLD, which only wakes us.
@@ -125,41 +141,38 @@ pub(super) fn gone(name: &str, root: &HostPath) -> bool {
     }
 }
 
-/// Waits until the jail is gone; says how the main process ended, and whether it did so unasked and well though others were
-/// left, as one does that goes into the background. `stopping` is called once, when it is told to stop.
+/// Waits until the jail is gone; says whether the main process ended unasked and well though others were left, as one does that
+/// goes into the background. `stopping` is called once, when it is told to stop.
 pub(super) fn supervise(
     jail: &Jail,
-    rules: Rules<'_>,
     signals: &Signals,
-    stopping: &mut dyn FnMut(),
-) -> io::Result<(Outcome, bool)> {
-    let start = Instant::now();
-    let mut state = State::Running;
+    journal: &mut Journal,
+    service: &mut Service<'_>,
+    stopping: &mut dyn FnMut(&mut Service<'_>),
+) -> io::Result<bool> {
     let mut background = false;
     let mut main_is_left = true;
-    let wait_all = rules.stop.wait == thinjail_plan::plan::Wait::All;
+    let wait_all = service.waits_for_all();
     loop {
-        let timeout = machine::deadline(&state).map(|until| until.saturating_sub(start.elapsed()));
-        let event = next_event(jail, signals, timeout, &mut main_is_left)?;
+        service.write(journal);
+        let event = next_event(jail, signals, service.left(), &mut main_is_left)?;
+        let runs = matches!(service.stage(), Stage::Starting { .. } | Stage::Running { .. });
         if let Event::MainEnded(outcome) = event {
             let left = !wait_all && jail.others();
-            background |= left && state == State::Running && outcome == Outcome::Exited(0);
+            let unasked = service.stage() == Stage::Running { told: false };
+            background |= left && unasked && outcome == Outcome::Exited(0);
         }
         // Before the stop signal, as jail(8) has it.
-        if state == State::Running && matches!(event, Event::Signal { signal: machine::signal::TERM, .. }) {
-            stopping();
+        if runs && matches!(event, Event::Signal { signal: machine::signal::TERM, .. }) {
+            stopping(service);
         }
-        let (after, actions) = machine::next(rules, state, event, start.elapsed());
-        state = after;
-        for action in actions {
+        for action in service.happens(event) {
             act(jail, action)?;
         }
-        if !main_is_left && (!wait_all || !jail.others()) && !matches!(state, State::Ended(_)) {
+        if !main_is_left && (!wait_all || !jail.others()) {
             jail.kill();
-            (state, _) = machine::next(rules, state, Event::JailGone, start.elapsed());
-        }
-        if let State::Ended(outcome) = state {
-            return Ok((outcome, background));
+            service.happens(Event::JailGone);
+            return Ok(background);
         }
     }
 }
@@ -215,6 +228,8 @@ fn act(jail: &Jail, action: Action) -> io::Result<()> {
             Err(error) if Errno::from_io_error(&error) == Some(Errno::INVAL) => Ok(()),
             other => other,
         },
+        // What is only said is said by the service.
+        Action::TellLate | Action::TellReady | Action::TellRestart(_) | Action::TellGivenUp | Action::Build => Ok(()),
     }
 }
 

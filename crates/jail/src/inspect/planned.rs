@@ -204,6 +204,7 @@ mod tests {
             stop: Stop { signal: 15, timeout: Duration::ZERO, wait: Wait::Main },
             success: thinjail_plan::plan::Success::default(),
             unsupervised: false,
+            service: thinjail_plan::plan::Service::default(),
             pidfile: None,
             notes: vec![],
         }

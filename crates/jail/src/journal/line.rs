@@ -33,6 +33,8 @@ pub(crate) enum Line {
     },
     /// The program runs.
     Running(Running),
+    /// How its supervisor goes on.
+    Phase(Phase),
     /// A step was taken back, or there was nothing to take back.
     Undone {
         /// Its number.
@@ -80,6 +82,16 @@ pub(crate) struct Process {
     pub(crate) pid: i32,
     /// When it was started, in the system's own measure.
     pub(crate) start: u64,
+}
+
+/// How a supervisor goes on.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub(crate) struct Phase {
+    /// A word of `status`.
+    pub(crate) stage: String,
+    /// How often it was started again.
+    pub(crate) restarts: u64,
 }
 
 /// What runs.

@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::Entry;
-use super::line::{Begin, Line, Running, VERSION};
+use super::line::{Begin, Line, Phase, Running, VERSION};
 
 /// What a journal says.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -12,6 +12,8 @@ pub(crate) struct Read {
     pub(crate) begin: Option<Begin>,
     /// What runs, or ran.
     pub(crate) running: Option<Running>,
+    /// How its supervisor goes on.
+    pub(crate) phase: Option<Phase>,
     /// Every step.
     pub(crate) entries: Vec<Entry>,
     /// How many bytes its whole lines have: what follows was being written when its writer was stopped.
@@ -68,7 +70,7 @@ fn take(read: &mut Read, line: Line) -> Option<()> {
         return None;
     }
     match line {
-        Line::Begin(begin) => (read.begin, read.running) = (Some(begin), None),
+        Line::Begin(begin) => (read.begin, read.running, read.phase) = (Some(begin), None, None),
         Line::Will { n, time, undo } if n == read.entries.len() => {
             read.entries.push(Entry { time, undo, open: true });
         }
@@ -79,6 +81,7 @@ fn take(read: &mut Read, line: Line) -> Option<()> {
         }
         Line::Undone { n } => read.entries.get_mut(n)?.open = false,
         Line::Running(running) => read.running = Some(running),
+        Line::Phase(phase) => read.phase = Some(phase),
     }
     Some(())
 }

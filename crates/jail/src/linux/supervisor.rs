@@ -12,8 +12,10 @@ use thinjail_sys::linux::signal::{self, SignalSet};
 
 use super::init;
 use super::message::{Message, SIZE};
+use crate::journal::Journal;
 use crate::run::Outcome;
-use crate::supervise::machine::{self, Action, Event, Rules, State};
+use crate::supervise::machine::{self, Action, Event, Stage};
+use crate::supervise::service::Service;
 
 /// Handed on to the main process, once each.
 const FORWARDED: [i32; 7] = [1, 2, 3, 10, 12, 15, 28];
@@ -41,6 +43,15 @@ impl Signals {
         signal::read_signalfd(&self.fd)
     }
 
+    /// Waits for one, and for this long at most.
+    pub(super) fn wait(&self, time: Option<Duration>) -> std::io::Result<Event> {
+        match poll(&mut [PollFd::new(&self.fd, PollFlags::IN)], time.map(timespec).as_ref()) {
+            Ok(_) | Err(Errno::INTR) => {}
+            Err(error) => return Err(error.into()),
+        }
+        Ok(self.next()?.map_or(Event::Time, event))
+    }
+
     /// To wait upon.
     pub(super) fn fd(&self) -> &OwnedFd {
         &self.fd
@@ -65,11 +76,23 @@ pub(super) struct Jail {
 /// How long a jail runs before we take it for one that stays, and give back the memory that its start took.
 const SETTLED: Duration = Duration::from_secs(1);
 
-/// Waits until the jail is gone; says how the main process ended, and whether it did so unasked and well though others were
-/// left, as one does that goes into the background.
-pub(super) fn supervise(jail: &Jail, rules: Rules<'_>, signals: &Signals) -> std::io::Result<(Outcome, bool)> {
+fn event(received: signal::Received) -> Event {
+    Event::Signal { signal: received.signal, by_kernel: received.by_kernel }
+}
+
+fn timespec(time: Duration) -> Timespec {
+    Timespec { tv_sec: i64::try_from(time.as_secs()).unwrap_or(i64::MAX), tv_nsec: i64::from(time.subsec_nanos()) }
+}
+
+/// Waits until the jail is gone; says whether the main process ended unasked and well though others were left, as one does that
+/// goes into the background.
+pub(super) fn supervise(
+    jail: &Jail,
+    signals: &Signals,
+    journal: &mut Journal,
+    service: &mut Service<'_>,
+) -> std::io::Result<bool> {
     let start = Instant::now();
-    let mut state = State::Running;
     let mut settles = Some(SETTLED);
     let mut background = false;
     loop {
@@ -77,27 +100,24 @@ pub(super) fn supervise(jail: &Jail, rules: Rules<'_>, signals: &Signals) -> std
             settles = None;
             memory::give_back();
         }
-        let until = [machine::deadline(&state), settles].into_iter().flatten().min();
-        let wait = until.map(|until| until.saturating_sub(start.elapsed()));
+        service.write(journal);
+        let settled = settles.map(|at| at.saturating_sub(start.elapsed()));
+        let wait = [service.left(), settled].into_iter().flatten().min();
         let (event, left) = next_event(jail, signals, wait)?;
-        background |= left && state == State::Running && event == Event::MainEnded(Outcome::Exited(0));
-        let (after, actions) = machine::next(rules, state, event, start.elapsed());
-        for action in actions {
+        let unasked = service.stage() == Stage::Running { told: false };
+        background |= left && unasked && event == Event::MainEnded(Outcome::Exited(0));
+        for action in service.happens(event) {
             act(jail, action)?;
         }
-        if let State::Ended(outcome) = after {
-            return Ok((outcome, background));
+        if event == Event::JailGone {
+            return Ok(background);
         }
-        state = after;
     }
 }
 
 /// What happens next; and if that is the end of the main process, whether others are left.
 fn next_event(jail: &Jail, signals: &Signals, wait: Option<Duration>) -> std::io::Result<(Event, bool)> {
-    let timeout = wait.map(|wait| Timespec {
-        tv_sec: i64::try_from(wait.as_secs()).unwrap_or(i64::MAX),
-        tv_nsec: i64::from(wait.subsec_nanos()),
-    });
+    let timeout = wait.map(timespec);
     let mut fds = [
         PollFd::new(signals.fd(), PollFlags::IN),
         PollFd::new(&jail.life, PollFlags::IN),
@@ -111,7 +131,7 @@ fn next_event(jail: &Jail, signals: &Signals, wait: Option<Duration>) -> std::io
     if ready[0]
         && let Some(received) = signals.next()?
     {
-        return Ok((Event::Signal { signal: received.signal, by_kernel: received.by_kernel }, false));
+        return Ok((event(received), false));
     }
     // Before the end of pid 1: what it said last says how the main process ended.
     if ready[1] {
@@ -154,6 +174,8 @@ fn act(jail: &Jail, action: Action) -> std::io::Result<()> {
         Action::SignalMain(number) => send(&jail.main_fd, number),
         Action::SignalAll(number) => signal_all(jail, number),
         Action::Kill => kill(jail),
+        // What is only said is said by the service.
+        Action::TellLate | Action::TellReady | Action::TellRestart(_) | Action::TellGivenUp | Action::Build => Ok(()),
     }
 }
 

@@ -140,6 +140,13 @@ impl Paper for FakePaper {
         result
     }
 
+    fn replace(&mut self, text: &[u8]) -> io::Result<()> {
+        let mut machine = self.machine.borrow_mut();
+        machine.change()?;
+        machine.paper = Some(text.to_vec());
+        Ok(())
+    }
+
     fn burn(self: Box<Self>) -> io::Result<()> {
         let mut machine = self.machine.borrow_mut();
         machine.change()?;

@@ -13,6 +13,9 @@ use crate::run::RunError;
 /// Where the journals are.
 pub(crate) const PATH: &str = "/var/run/thinjail";
 
+/// Whether somebody takes back what a jail has left whose supervisor was killed.
+pub(crate) const GUARDED: bool = true;
+
 /// Whether `run` makes no second jail of a name beside the first: jail(2) knows one of a name.
 pub(crate) const ONE_OF_A_NAME: bool = true;
 

@@ -11,6 +11,9 @@ use crate::run::RunError;
 /// Where the journals are.
 pub(crate) const PATH: &str = "/run/thinjail";
 
+/// Whether somebody takes back what a jail has left whose supervisor was killed.
+pub(crate) const GUARDED: bool = false;
+
 /// Whether `run` makes no second jail of a name beside the first. On Linux a name is nothing that the kernel knows.
 pub(crate) const ONE_OF_A_NAME: bool = false;
 
@@ -25,6 +28,10 @@ pub(crate) fn started(pid: i32) -> u64 {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
     // The second word is the program's name in parentheses, with whatever it has in it.
     let words = stat.rsplit_once(')').map_or("", |(_, words)| words);
+    // Of a zombie nothing is left but a number for its parent.
+    if words.trim_start().starts_with('Z') {
+        return 0;
+    }
     words.split_whitespace().nth(19).and_then(|word| word.parse().ok()).unwrap_or(0)
 }
 

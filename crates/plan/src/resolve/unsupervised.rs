@@ -28,6 +28,12 @@ pub(super) fn wanted(spec: &Spec, kind: SystemKind, report: &mut Report) -> bool
                 .help("take `wait` out: the jail ends with the program that whoever starts it waits for"),
         );
     }
+    if let Some(restart) = spec.restart.as_deref().filter(|restart| *restart != "no") {
+        report.problem(
+            Problem::setup(format!("supervisor = false: restart = {restart:?} needs one who starts it again"))
+                .help("take `restart` out, and let the init start it again"),
+        );
+    }
     if spec.proc.as_deref() == Some("full") {
         report.problem(
             Problem::setup("supervisor = false: proc = \"full\" would be the host's: there is no pid namespace without a supervisor")

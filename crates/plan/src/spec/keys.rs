@@ -12,6 +12,8 @@ pub(super) enum Shape {
     List,
     /// One string, split on spaces and quotes, or a list of strings.
     Words,
+    /// A number, which is none below zero.
+    Number,
     /// A list of numbers.
     Numbers,
     /// A list of numbers and strings.
@@ -36,6 +38,7 @@ impl Shape {
             Self::Switch => "true or false",
             Self::List => "a list of strings, such as [\"one\", \"two\"]",
             Self::Words => "a string or a list of strings, such as [\"one\", \"two\"]",
+            Self::Number => "a number, such as 10",
             Self::Numbers => "a list of numbers, such as [3, 4]",
             Self::NumbersAndNames => "a list of numbers and strings, such as [143, \"TERM\"]",
             Self::SwitchOrText => "true, false or a size, such as \"64M\"",
@@ -75,6 +78,11 @@ pub(super) const KEYS: &[(&str, Shape)] = &[
     ("proc", Shape::Text),
     ("programs", Shape::List),
     ("read", Shape::List),
+    ("restart", Shape::Text),
+    ("restart-delay", Shape::Text),
+    ("restart-delay-max", Shape::Text),
+    ("restart-interval", Shape::Text),
+    ("restart-limit", Shape::Number),
     ("run-dir", Shape::Text),
     ("runtime", Shape::Text),
     ("secrets", Shape::List),

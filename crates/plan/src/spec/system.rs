@@ -71,6 +71,11 @@ impl Spec {
             wait,
             success_exit,
             supervisor,
+            restart,
+            restart_delay,
+            restart_delay_max,
+            restart_limit,
+            restart_interval,
             linux,
             freebsd,
             params,
@@ -119,6 +124,11 @@ impl Spec {
         replace(&mut self.wait, wait);
         self.success_exit.extend(success_exit);
         replace(&mut self.supervisor, supervisor);
+        replace(&mut self.restart, restart);
+        replace(&mut self.restart_delay, restart_delay);
+        replace(&mut self.restart_delay_max, restart_delay_max);
+        replace(&mut self.restart_limit, restart_limit);
+        replace(&mut self.restart_interval, restart_interval);
         replace(&mut self.linux, linux);
         replace(&mut self.freebsd, freebsd);
         merge(&mut self.params, params);

@@ -11,6 +11,7 @@ mod links;
 mod pidfile;
 mod program;
 mod runtime;
+mod service;
 mod sources;
 mod targets;
 mod unprivileged;

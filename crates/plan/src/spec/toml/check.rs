@@ -179,6 +179,11 @@ fn fits(key: &str, value: &Spanned<DeValue<'_>>, shape: Shape) -> Result<(), Fau
             }
         }
         (Shape::Switch | Shape::SwitchOrText, DeValue::Boolean(_)) => Ok(()),
+        (Shape::Number, DeValue::Integer(number))
+            if u32::from_str_radix(number.as_str(), number.radix()).is_ok_and(|number| number <= i32::MAX as u32) =>
+        {
+            Ok(())
+        }
         (Shape::List | Shape::Words, DeValue::Array(list)) => list.iter().try_for_each(|item| match item.get_ref() {
             DeValue::String(text) => no_nul(key, item.span(), text),
             _ => Err(wrong(key, item, shape)),
