@@ -1,6 +1,7 @@
 //! The command line: what was typed, and nothing decided yet but which part of it is whose.
 
 mod enable;
+mod examples;
 mod ldd;
 mod mount;
 mod subject;
@@ -10,7 +11,7 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use clap::error::ErrorKind;
-use clap::{Command, Parser, Subcommand, ValueEnum};
+use clap::{Command, CommandFactory as _, FromArgMatches as _, Parser, Subcommand, ValueEnum};
 use thinjail_plan::facts::SystemKind;
 use thinjail_plan::spec::flag_hint;
 
@@ -130,6 +131,12 @@ pub(crate) enum Shell {
     Bash,
     Zsh,
     Fish,
+    /// The names of all profiles, one a line: what the shells' completions ask for
+    #[value(hide = true)]
+    Profiles,
+    /// The same of all jails
+    #[value(hide = true)]
+    Jails,
 }
 
 /// `list`.
@@ -404,7 +411,8 @@ fn parse_once(argv: &[OsString]) -> Result<Args, Stop> {
     if let Some(ldd) = Ldd::without_flags(argv).or_else(|| alone("ldd", argv)) {
         return Ok(Args { verb: Verb::Ldd(ldd) });
     }
-    Args::try_parse_from(argv).map_err(|error| {
+    let command = Args::command().mut_subcommands(examples::at_the_head);
+    command.try_get_matches_from(argv).and_then(|matches| Args::from_arg_matches(&matches)).map_err(|error| {
         let text = error.render().to_string();
         match error.kind() {
             ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => Stop::Answer(text),

@@ -9,6 +9,7 @@ use thinjail_plan::facts::SystemKind;
 use thinjail_plan::spec::toml::{Parsed, parse_all};
 
 use crate::report::Failure;
+pub(crate) use search::names;
 use search::{Search, missing};
 use trust::Trust;
 

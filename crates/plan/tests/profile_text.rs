@@ -239,3 +239,25 @@ fn a_hostile_line_does_not_reach_the_terminal_as_it_is() {
 fn columns_count_characters() {
     assert_eq!(fault("env = { A = \"äöü\", B = 1 }").column, 24);
 }
+
+/// The literal blocks of a man page's EXAMPLES.
+fn examples(page: &str) -> Vec<String> {
+    let section = page.split("\n.Sh EXAMPLES\n").nth(1).unwrap().split("\n.Sh ").next().unwrap();
+    let blocks = section.split(".Bd -literal -offset indent\n").skip(1).map(|block| block.split(".Ed").next().unwrap());
+    // In text a hyphen and a quotation mark may be written by name.
+    blocks.map(|block| block.replace("\\-", "-").replace("\\(dq", "\"").replace("\\e", "\\")).collect()
+}
+
+#[test]
+fn every_profile_of_the_man_page_is_one() {
+    let examples = examples(include_str!("../../../man/thinjail.toml.5"));
+    for daemon in ["/usr/sbin/nginx", "/usr/bin/redis-server", "use = \"postgresql\"", "/usr/local/bin/cardano-node"] {
+        assert_eq!(examples.iter().filter(|text| text.contains(daemon)).count(), 1, "{daemon}");
+    }
+    for text in &examples {
+        let parsed = thinjail_plan::spec::toml::parse_all(text, "the man page");
+        assert_eq!(parsed.faults, [], "{text}");
+        let spec = parsed.spec.for_system(thinjail_plan::facts::SystemKind::Linux);
+        assert!(spec.r#use.is_some() || (spec.user.is_some() && !spec.command.is_empty()), "{text}");
+    }
+}

@@ -28,6 +28,7 @@ const PACKAGES: &[Package] = &[
     package("dns-root-data", "the trust anchor that unbound starts with"),
     package("dnsmasq", "a daemon whose shipped profile is tested"),
     package("e2fsprogs", "makes its disk"),
+    package("fish", "a shell whose completions are tested"),
     package("g++", "compiles libFuzzer, which is C++"),
     package("gcc", "small C programs that the tests run in a jail, and the linker"),
     package("gdb", "a program of 60 libraries, for which the closure is compared with the loader"),
@@ -60,6 +61,7 @@ const PACKAGES: &[Package] = &[
     package("shellcheck", "lints the shell scripts that we ship and write"),
     package("strace", "shows which files a program opened, which the closure must hold"),
     package("unbound", "a daemon whose shipped profile is tested"),
+    package("zsh", "a shell whose completions are tested"),
 ];
 
 /// What only `cargo xtask bench` runs.

@@ -41,8 +41,8 @@ pub(crate) struct Wanted {
     /// File of root's; only the user that runs reads the copy inside
     #[arg(long, value_name = "PATH", help_heading = "What is inside")]
     secrets: Vec<String>,
-    /// Another path inside; options: write, exec, optional, create, owner=, group=, mode=
-    #[arg(long, value_name = "SOURCE[:TARGET][:OPTIONS]", value_parser = super::mount::parse, help_heading = "What is inside")]
+    /// Another path inside; more `:` with write, exec, optional, create, owner=, group=, mode=
+    #[arg(long, value_name = "SOURCE[:TARGET]", value_parser = super::mount::parse, help_heading = "What is inside")]
     mount: Vec<Mount>,
     /// Further programs it runs, with all they need
     #[arg(long, value_name = "PROGRAM,...", value_delimiter = ',', help_heading = "What is inside")]

@@ -1,6 +1,7 @@
 //! The binary as its user meets it: what is wrong is said once, in one block, with the documented exit code.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod completions;
 mod doctor;
 mod faults;
 mod flags;
