@@ -125,7 +125,100 @@ pub const fn compile(machine: u32, rules: &[(u32, Rule<'_>)], end: u32, out: &mu
     out[2] = refuse(libc::ENOSYS);
     out[3] = load(NUMBER);
     tree(&stretches, 0, count, out, 4);
-    Some(length)
+    Some(share(out, length))
+}
+
+/// As many different verdicts as are shared.
+const VERDICTS: usize = 16;
+
+/// Lets all tests that come to the same verdict jump to one instruction behind the others: the kernel compiles a filter each time
+/// that it is set, in a time that goes by its length, and verdicts are half of it. Says how many instructions are left. Where a
+/// jump would have to reach too far nothing is changed.
+const fn share(out: &mut [sock_filter], length: usize) -> usize {
+    let mut verdicts = [0; VERDICTS];
+    let mut known = 0;
+    // Where each instruction comes to stand, and for a shared verdict which one it is.
+    let mut places = [0; MOST];
+    let mut kept = 0;
+    let mut at = 0;
+    while at < length {
+        // One that follows upon a load is come to without a jump, and stays.
+        if is_verdict(&out[at]) && !is_load(&out[at - 1]) {
+            let mut which = 0;
+            while which < known && verdicts[which] != out[at].k {
+                which += 1;
+            }
+            if which == VERDICTS {
+                return length;
+            }
+            verdicts[which] = out[at].k;
+            if which == known {
+                known += 1;
+            }
+            places[at] = MOST + which;
+        } else {
+            places[at] = kept;
+            kept += 1;
+        }
+        at += 1;
+    }
+    if !redirect(out, length, &places, kept, false) {
+        return length;
+    }
+    redirect(out, length, &places, kept, true);
+    let mut which = 0;
+    while which < known {
+        out[kept + which] = statement(BPF_RET | BPF_K, verdicts[which]);
+        which += 1;
+    }
+    kept + known
+}
+
+/// Whether every jump reaches its target at the new place; and if so asked, moves all to theirs.
+#[allow(clippy::cast_possible_truncation, reason = "what does not fit is not written")]
+const fn redirect(out: &mut [sock_filter], length: usize, places: &[usize; MOST], kept: usize, write: bool) -> bool {
+    let mut at = 0;
+    while at < length {
+        if places[at] < MOST {
+            let mut one = out[at];
+            if is_test(&one) {
+                let yes = distance(places, kept, at, at + 1 + one.jt as usize);
+                let no = distance(places, kept, at, at + 1 + one.jf as usize);
+                if yes > NEAR || no > NEAR {
+                    return false;
+                }
+                one.jt = yes as u8;
+                one.jf = no as u8;
+            } else if one.code as u32 == BPF_JMP | BPF_JA {
+                one.k = distance(places, kept, at, at + 1 + one.k as usize) as u32;
+            }
+            if write {
+                // Never behind `at`, so nothing is lost that is still to be read.
+                out[places[at]] = one;
+            }
+        }
+        at += 1;
+    }
+    true
+}
+
+/// From behind one instruction to another, at their new places.
+const fn distance(places: &[usize; MOST], kept: usize, from: usize, to: usize) -> usize {
+    let to = if places[to] < MOST { places[to] } else { kept + places[to] - MOST };
+    to - places[from] - 1
+}
+
+const fn is_verdict(one: &sock_filter) -> bool {
+    one.code as u32 == BPF_RET | BPF_K
+}
+
+const fn is_load(one: &sock_filter) -> bool {
+    one.code as u32 == BPF_LD | BPF_W | BPF_ABS
+}
+
+const fn is_test(one: &sock_filter) -> bool {
+    let code = one.code as u32;
+    code == BPF_JMP | BPF_JEQ | BPF_K || code == BPF_JMP | BPF_JGE | BPF_K || code == BPF_JMP | BPF_JSET | BPF_K
 }
 
 /// Adds a stretch, or lets the one before it go on.

@@ -116,6 +116,23 @@ fn arguments_decide() {
 }
 
 #[test]
+fn each_verdict_stands_there_once() {
+    let rules: Vec<(u32, Rule<'_>)> = (0..80).map(|number| (3 * number, Rule::Refuse(1 + number as i32 % 3))).collect();
+    let mut out = [ALLOW; MOST];
+    let length = compile(MACHINE, &rules, 500, &mut out).unwrap();
+    let verdicts: Vec<u32> = out[..length].iter().filter(|one| is_verdict(one)).map(|one| one.k).collect();
+    assert_eq!(verdicts.len(), 5, "{verdicts:?}");
+    for number in 0..=500 {
+        let expected = match number {
+            500 => said(libc::ENOSYS),
+            number if number % 3 == 0 && number < 240 => said(1 + (number as i32 / 3) % 3),
+            _ => DONE,
+        };
+        assert_eq!(judge(&rules, number, NONE), expected, "{number}");
+    }
+}
+
+#[test]
 fn what_makes_no_sense_or_does_not_fit_is_no_filter() {
     let mut out = [ALLOW; MOST];
     for rules in [&[(2, Rule::Allow), (1, Rule::Allow)][..], &[(1, Rule::Allow); 2], &[(500, Rule::Allow)]] {
