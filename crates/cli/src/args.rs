@@ -397,6 +397,22 @@ impl Args {
     }
 }
 
+impl Run {
+    /// Where there is but a program or a profile: reading the flags that are not there would take as long as making the namespaces.
+    fn without_flags(argv: &[OsString]) -> Option<Self> {
+        let words = match argv {
+            [_, verb, escape, words @ ..] if verb == "run" && escape == "--" => words,
+            [_, verb, words @ ..] if verb == "run" && !words.first()?.as_encoded_bytes().starts_with(b"-") => words,
+            _ => return None,
+        };
+        // What a second one means is clap's to say.
+        let plain = |word: &OsString| word.to_str().filter(|word| *word != "--").map(str::to_owned);
+        let words = words.iter().map(plain).collect::<Option<Vec<_>>>().filter(|words| !words.is_empty())?;
+        let about = About { words, profile: ProfileFlags::default(), wanted: Wanted::default() };
+        Some(Self { dry_run: false, timings: false, about })
+    }
+}
+
 impl Explain {
     /// The path inside that is to be explained.
     pub(crate) fn path(&self) -> &str {
@@ -405,7 +421,7 @@ impl Explain {
 }
 
 fn parse_once(argv: &[OsString]) -> Result<Args, Stop> {
-    if let Some(run) = alone("run", argv) {
+    if let Some(run) = Run::without_flags(argv).or_else(|| alone("run", argv)) {
         return Ok(Args { verb: Verb::Run(run) });
     }
     if let Some(ldd) = Ldd::without_flags(argv).or_else(|| alone("ldd", argv)) {
@@ -460,5 +476,25 @@ fn life_help(typed: &str) -> Option<&'static str> {
         "restart" => Some("`thinjail stop NAME`, then `thinjail start NAME`"),
         "reload" => Some("`kill -HUP` the supervisor, which hands it on; `thinjail status NAME` has its pid"),
         _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_run_without_flags_is_what_clap_makes_of_it() {
+        let lines = ["run x", "run x y -z --user=u", "run /bin/x -y", "run -- x", "run -- -x", "run x y", "run x ''"];
+        for line in lines {
+            let argv: Vec<OsString> = ["thinjail"].into_iter().chain(line.split(' ')).map(Into::into).collect();
+            let short = Run::without_flags(&argv).map(|run| format!("{run:?}"));
+            assert!(short.is_some(), "{line}");
+            assert_eq!(short, alone::<Run>("run", &argv).map(|run| format!("{run:?}")), "{line}");
+        }
+        for line in ["run", "run --", "run --user u x", "run -x", "run x -- y", "run -- x -- y", "plan x"] {
+            let argv: Vec<OsString> = ["thinjail"].into_iter().chain(line.split(' ')).map(Into::into).collect();
+            assert!(Run::without_flags(&argv).is_none(), "{line}");
+        }
     }
 }
