@@ -46,8 +46,9 @@ pub(crate) struct Engine {
 
 impl Engine {
     /// Takes signals as data from now on.
-    pub(crate) fn new(plan: &Plan, _verb: Verb, _observer: &mut dyn Observer) -> Result<Self, RunError> {
+    pub(crate) fn new(plan: &Plan, _verb: Verb, observer: &mut dyn Observer) -> Result<Self, RunError> {
         check(plan)?;
+        observer.check()?;
         let signals = Signals::take().map_err(|cause| RunError::setup("take signals as data".into(), cause))?;
         // Every mode in a plan is meant as it is written; the program gets its own umask.
         rustix::process::umask(rustix::fs::Mode::empty());

@@ -62,6 +62,7 @@ impl Engine {
     pub(crate) fn new(plan: &Plan, verb: Verb, observer: &mut dyn Observer) -> Result<Self, RunError> {
         check(plan)?;
         if plan.unsupervised {
+            observer.check()?;
             return Err(match verb {
                 Verb::Run => child::alone::become_program(plan, observer),
                 Verb::Start => {
@@ -202,7 +203,7 @@ fn run_applied(
     service: &mut Service<'_>,
 ) -> Result<(), RunError> {
     let mut clock = Clock::start();
-    let jail = start(plan, made, &mut clock)?;
+    let jail = start(plan, made, &mut clock, service.observer())?;
     let known = pidfile
         .map_or(Ok(()), |pidfile| pidfile.write(jail.main.as_raw_nonzero().get()))
         .and_then(|()| claim::tell(journal, jail.main, None));
@@ -244,7 +245,8 @@ impl Clock {
 
     fn until(&mut self, name: &'static str, moment: u64) {
         self.timings.phases.push((name, Duration::from_nanos(moment.saturating_sub(self.last))));
-        self.last = moment;
+        // What pid 1 tells may have been done while we did something else.
+        self.last = self.last.max(moment);
     }
 }
 
@@ -261,11 +263,14 @@ fn channel() -> Result<(OwnedFd, OwnedFd), RunError> {
 }
 
 /// Makes pid 1 first and the tree then: while we build it, the kernel makes pid 1's other namespaces.
-fn start(plan: &Plan, made: &[HostDir], clock: &mut Clock) -> Result<Started, RunError> {
+fn start(plan: &Plan, made: &[HostDir], clock: &mut Clock, observer: &mut dyn Observer) -> Result<Started, RunError> {
     let confinement = confinement(plan)?;
     let files = confinement.landlocked.then(|| landlock::files(plan, made)).transpose()?;
     let child = Child::prepare(plan, &confinement, limits::entrances(plan, made)?, files.as_deref())?;
     drop(files);
+    if confinement.landlocked {
+        observer.check()?;
+    }
     let (life, childs_life) = channel()?;
     let (report, childs_report) = channel()?;
     // The kernel then tells us the sender's pid as it is on the host, whatever it is inside; unix(7).
@@ -297,6 +302,10 @@ fn start(plan: &Plan, made: &[HostDir], clock: &mut Clock) -> Result<Started, Ru
         let _ = handover::send(&life, &tree);
         let Tree { late, .. } = tree;
         shown = late.into_iter().map(|late| late.shown).collect();
+        // Pid 1 has enough to do until it has all that, and then waits for our word.
+        observer.check().map_err(end)?;
+        clock.phase("verify");
+        let _ = handover::done(&life);
     }
     let (main, main_fd, marks) = await_exec(plan, &report, &life, &Inside { late: shown, confinement }).map_err(end)?;
     for (name, mark) in ["hand over", "root", "proc", "fork", "ids"].into_iter().zip(&marks[1..]) {

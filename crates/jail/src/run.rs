@@ -118,6 +118,14 @@ pub struct Timings {
 
 /// Told while a jail runs.
 pub trait Observer {
+    /// What is still to be looked at before the program is started, which it is not if this fails. Called once the jail is built,
+    /// where the kernel makes its namespaces meanwhile, else before.
+    ///
+    /// # Errors
+    /// Whatever speaks against the start.
+    fn check(&mut self) -> Result<(), RunError> {
+        Ok(())
+    }
     /// The program runs for the first time: execve(2) has succeeded.
     fn started(&mut self, timings: &Timings);
     /// It does what it is for; told after each start.

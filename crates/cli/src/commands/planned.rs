@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use thinjail_jail::run::RunError;
 use thinjail_plan::facts::Facts;
 use thinjail_plan::plan::Plan;
-use thinjail_plan::resolve::{Class, privilege, resolve};
+use thinjail_plan::resolve::{Class, Problem, privilege, resolve};
 use thinjail_plan::spec::Spec;
 
 use super::{Source, wanted_at};
@@ -30,6 +30,13 @@ pub(super) struct Written {
     source: Source,
 }
 
+impl Written {
+    /// The self-check.
+    pub(super) fn verify(&self, plan: &Plan, facts: &Facts) -> Result<(), Problem> {
+        self.source.verify(plan, facts)
+    }
+}
+
 impl<'a> Planned<'a> {
     /// From the command line.
     pub(super) fn new(subject: &'a Subject, about: About) -> Self {
@@ -45,15 +52,13 @@ impl<'a> Planned<'a> {
         Ok(Written { name, spec, source })
     }
 
-    /// Looks at the host and decides.
+    /// Looks at the host and decides; [`verify`](Written::verify) is for the caller.
     pub(super) fn decide(&self, written: &Written, clock: &mut Clock) -> Result<(Plan, Facts), Failure> {
         let facts = written.source.facts(&written.spec);
         clock.done("inspect");
         let plan = resolve(&written.name, &written.spec, &facts)
             .map_err(|problems| report::first(problems, &self.subject.check()))?;
         clock.done("resolve");
-        written.source.verify(&plan, &facts)?;
-        clock.done("verify");
         Ok((plan, facts))
     }
 
@@ -68,6 +73,7 @@ impl<'a> Planned<'a> {
         let plan = || {
             let written = self.read()?;
             let (plan, facts) = self.decide(&written, &mut Clock::start())?;
+            written.verify(&plan, &facts)?;
             self.check_privilege(&written, &facts)?;
             Ok(plan)
         };

@@ -2,8 +2,9 @@
 
 use thinjail_jail::inspect::this_kind;
 use thinjail_jail::life;
-use thinjail_jail::run::{Observer, Outcome, Timings};
+use thinjail_jail::run::{Observer, Outcome, RunError, Timings};
 use thinjail_plan::facts::SystemKind;
+use thinjail_plan::resolve::Problem;
 use thinjail_plan::spec::Spec;
 
 use super::planned::Planned;
@@ -23,6 +24,8 @@ pub(super) fn execute(args: Run, subject: &Subject, mut clock: Clock) -> Result<
     let leftovers = looks.then(|| life::recover(&written.name, &mut report::say));
     let (plan, facts) = planned.decide(&written, &mut clock)?;
     if args.dry_run {
+        written.verify(&plan, &facts)?;
+        clock.done("verify");
         report::answer(&plan.to_string())?;
         if args.timings {
             report::line(&clock.table(None));
@@ -34,8 +37,14 @@ pub(super) fn execute(args: Run, subject: &Subject, mut clock: Clock) -> Result<
         return Err(Failure::usage("--timings and --no-supervisor: nobody is left to tell the times")
             .help("leave one of them out"));
     }
-    drop((written, facts));
-    let mut teller = Teller { program: plan.exec.program.to_string(), clock: args.timings.then_some(clock) };
+    let mut teller = Teller {
+        program: plan.exec.program.to_string(),
+        clock: args.timings.then_some(clock),
+        verify: Some(Box::new({
+            let plan = &plan;
+            move || written.verify(plan, &facts)
+        })),
+    };
     let outcome = thinjail_jail::run::run(&plan, &mut || planned.again(), &mut teller);
     if let Some(leftovers) = leftovers {
         leftovers.take_back(&mut report::say);
@@ -61,14 +70,21 @@ fn makes_on_host(spec: &Spec, kind: SystemKind) -> bool {
 }
 
 /// Passes on what the engine tells.
-struct Teller {
+struct Teller<'a> {
     /// Which program runs.
     program: String,
     /// Only if the times are wanted.
     clock: Option<Clock>,
+    /// The self-check of the first plan; a later one is checked when it is made.
+    verify: Option<Box<dyn FnOnce() -> Result<(), Problem> + 'a>>,
 }
 
-impl Observer for Teller {
+impl Observer for Teller<'_> {
+    fn check(&mut self) -> Result<(), RunError> {
+        let Some(verify) = self.verify.take() else { return Ok(()) };
+        verify().map_err(|Problem { class, what, help }| RunError { class, what, help, cause: None })
+    }
+
     fn started(&mut self, timings: &Timings) {
         if let Some(clock) = &self.clock {
             report::line(&clock.table(Some(timings)));

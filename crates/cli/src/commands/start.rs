@@ -21,6 +21,7 @@ pub(super) fn execute(args: Start, subject: &Subject) -> Result<Exit, Failure> {
     let written = planned.read()?;
     life::clean_up(&written.name, &mut report::say)?;
     let (plan, facts) = planned.decide(&written, &mut Clock::start())?;
+    written.verify(&plan, &facts)?;
     planned.check_privilege(&written, &facts)?;
     let output = args.output.map(|path| {
         let absolute = std::path::absolute(&path).map_err(|error| error.to_string());

@@ -24,7 +24,7 @@ const MOUNT: u8 = b'm';
 const PROC: u8 = b'p';
 const DONE: u8 = b'd';
 
-/// Hands over a built tree.
+/// Hands over a built tree. Nothing is started in it before [`done`].
 pub(super) fn send(life: &OwnedFd, tree: &Tree) -> io::Result<()> {
     part(life, ROOT, &[], Some(tree.root.as_fd()))?;
     for Late { what, at, .. } in &tree.late {
@@ -34,6 +34,11 @@ pub(super) fn send(life: &OwnedFd, tree: &Tree) -> io::Result<()> {
         };
         part(life, kind, at.to_bytes_with_nul(), mount)?;
     }
+    Ok(())
+}
+
+/// Says that the tree is whole and that the program may be started.
+pub(super) fn done(life: &OwnedFd) -> io::Result<()> {
     part(life, DONE, &[], None)
 }
 
@@ -126,6 +131,7 @@ mod tests {
             Tree { root: file(), late: vec![late(LateMount::Proc, "proc"), late(LateMount::Mount(file()), &long)] };
         let (here, there) = channel();
         send(&here, &tree).unwrap();
+        done(&here).unwrap();
         let mut buffer = Buffer::new();
         let mut next = || format!("{:?}", receive(there.as_fd(), &mut buffer).unwrap());
         assert!(next().starts_with("Some(Root("));
