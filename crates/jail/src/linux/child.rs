@@ -10,8 +10,8 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::fs::{self, AtFlags, Mode, OFlags, StatxFlags};
 use rustix::io::Errno;
 use rustix::mount::{
-    FsMountFlags, FsOpenFlags, MountAttrFlags, MoveMountFlags, UnmountFlags, fsconfig_create, fsconfig_set_string,
-    fsmount, fsopen, move_mount, unmount,
+    FsMountFlags, FsOpenFlags, MountAttrFlags, MoveMountFlags, OpenTreeFlags, UnmountFlags, fsconfig_create,
+    fsconfig_set_string, fsmount, fsopen, move_mount, open_tree, unmount,
 };
 use rustix::process::{DumpableBehavior, Gid, Resource, Rlimit, Signal, Uid};
 use rustix::thread::{self, CapabilitySet, CapabilitySets};
@@ -224,7 +224,19 @@ impl Child {
         process::unshare(self.namespaces.without(CloneFlags::NEWPID)).map_err(io_at(Phase::Namespaces))?;
         // In a user namespace the kernel makes one only as long as another is to be seen.
         let proc = self.proc.map(proc).transpose().map_err(at(Phase::Proc))?;
-        leave_host()?;
+        let proc = match (proc, self.proc) {
+            // In this one is nothing that the jail will not see anyway, and so it need not be an empty one of its own.
+            (Some(proc), Some(ProcView::Pid)) => {
+                leave_host(&proc)?;
+                let again =
+                    OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC | OpenTreeFlags::AT_EMPTY_PATH;
+                Some(open_tree(&proc, c"", again).map_err(at(Phase::Proc))?)
+            }
+            (proc, _) => {
+                leave_host(&empty().map_err(at(Phase::Private))?)?;
+                proc
+            }
+        };
         if let Some(name) = &self.hostname {
             rustix::system::sethostname(name.to_bytes()).map_err(at(Phase::Hostname))?;
         }
@@ -381,16 +393,16 @@ fn take_tree(life: BorrowedFd<'_>, proc: Option<&OwnedFd>, marks: &mut [u64; MAR
     }
 }
 
-/// Lets go of the host's tree, for an empty one. Both pivot_root(2), which asks every thread of the host for its root, and
-/// umount2(2), which waits for every processor, are done while the supervisor builds the tree.
-fn leave_host() -> Result<(), Failure> {
-    let empty = empty().map_err(at(Phase::Private))?;
-    leave_chroot(&empty).map_err(at(Phase::Private))?;
+/// Lets go of the host's tree, for a mount that shows nothing of it and will be covered. Both pivot_root(2), which asks every
+/// thread of the host for its root, and umount2(2), which waits for every processor, are done while the supervisor builds the
+/// tree.
+fn leave_host(elsewhere: &OwnedFd) -> Result<(), Failure> {
+    leave_chroot(elsewhere).map_err(at(Phase::Private))?;
     // Shared mounts would carry what we do here back to the host: the lazy unmount below would take the host's own
     // mounts away.
     mount_setattr(fs::CWD, c"/", true, MountAttr::default()).map_err(io_at(Phase::Private))?;
-    move_mount(&empty, c"", fs::CWD, c"/", MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH).map_err(at(Phase::Pivot))?;
-    rustix::process::fchdir(&empty).map_err(at(Phase::Pivot))?;
+    move_mount(elsewhere, c"", fs::CWD, c"/", MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH).map_err(at(Phase::Pivot))?;
+    rustix::process::fchdir(elsewhere).map_err(at(Phase::Pivot))?;
     // pivot_root(2): with "." twice the old root ends up on top of the new one, and no directory for it is needed.
     rustix::process::pivot_root(c".", c".").map_err(at(Phase::Pivot))?;
     unmount(c".", UnmountFlags::DETACH).map_err(at(Phase::Detach))?;
@@ -409,7 +421,7 @@ fn empty() -> Result<OwnedFd, Errno> {
 const LOCKED: MountAttrFlags =
     MountAttrFlags::MOUNT_ATTR_NOSUID.union(MountAttrFlags::MOUNT_ATTR_NODEV).union(MountAttrFlags::MOUNT_ATTR_NOEXEC);
 
-/// Makes the tree our root. It covers the empty one for good: whoever may chroot(2) and climbs out of it by `..` is stopped at
+/// Makes the tree our root. It covers what we stood on for good: whoever may chroot(2) and climbs out of it by `..` is stopped at
 /// its top, since nothing but a mount's top is above; path_resolution(7).
 fn take_root(root: &OwnedFd) -> Result<(), Failure> {
     move_mount(root, c"", fs::CWD, c"/", MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH).map_err(at(Phase::Attach))?;
