@@ -1,7 +1,7 @@
 //! The loop around the state machine: waits for signals, for pid 1's word and for its end.
 
 use std::os::fd::{AsFd, OwnedFd};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
@@ -73,9 +73,6 @@ pub(super) struct Jail {
     pub(super) landlocked: bool,
 }
 
-/// How long a jail runs before we take it for one that stays, and give back the memory that its start took.
-const SETTLED: Duration = Duration::from_secs(1);
-
 fn event(received: signal::Received) -> Event {
     Event::Signal { signal: received.signal, by_kernel: received.by_kernel }
 }
@@ -92,18 +89,12 @@ pub(super) fn supervise(
     journal: &mut Journal,
     service: &mut Service<'_>,
 ) -> std::io::Result<bool> {
-    let start = Instant::now();
-    let mut settles = Some(SETTLED);
     let mut background = false;
+    // What only the start needed. The program is just being loaded, on another processor if there is one.
+    memory::give_back();
     loop {
-        if settles.is_some_and(|at| start.elapsed() >= at) {
-            settles = None;
-            memory::give_back();
-        }
         service.write(journal);
-        let settled = settles.map(|at| at.saturating_sub(start.elapsed()));
-        let wait = [service.left(), settled].into_iter().flatten().min();
-        let (event, left) = next_event(jail, signals, wait)?;
+        let (event, left) = next_event(jail, signals, service.left())?;
         let unasked = service.stage() == Stage::Running { told: false };
         background |= left && unasked && event == Event::MainEnded(Outcome::Exited(0));
         for action in service.happens(event) {

@@ -77,8 +77,8 @@ fn settled(child: &Child) -> Result<[u32; 2]> {
         let Some(program) = child_of(inner) else { continue };
         let running = fs::read_link(format!("/proc/{program}/exe")).unwrap_or_default();
         if running.file_name() == Path::new(SLEEP).file_name() {
-            // What only the start needed is given back a second later.
-            thread::sleep(Duration::from_secs(2));
+            // What only the start needed is given back while the program is loaded.
+            thread::sleep(Duration::from_millis(200));
             return Ok([outer, inner]);
         }
     }

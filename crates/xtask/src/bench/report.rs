@@ -61,7 +61,7 @@ pub(super) fn page(measured: &Measured, rounds: usize) -> String {
 
     page.push_str(
         "\n## Private memory while a jail runs\n\n\
-        Resident pages that no other process has, in KiB, two seconds after the start; and the same while a second jail of the\n\
+        Resident pages that no other process has, in KiB, a fifth of a second after the start; and the same while a second jail of the\n\
         kind runs, when the pages of the jailer's own program are shared.\n\n\
         | process | alone | of two |\n| --- | ---: | ---: |\n",
     );
