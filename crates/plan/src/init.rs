@@ -92,6 +92,10 @@ pub struct Service {
     pub network: bool,
     /// The number of the signal that stops it; of the system that the init system is of.
     pub stop_signal: i32,
+    /// Whether thinjail stays as its supervisor.
+    pub supervised: bool,
+    /// Whether the profile itself says when it is started again.
+    pub restarts: bool,
     /// Where the host reads its pid.
     pub pidfile: Option<HostPath>,
     /// The directories in which it writes log files.
@@ -101,7 +105,7 @@ pub struct Service {
 }
 
 /// What a supervisor needs beyond the stop timeout: the kill, and taking everything back.
-const TEARDOWN_SECONDS: u64 = 10;
+const TEARDOWN: Duration = Duration::from_secs(10);
 
 /// The signal that stops what says nothing else; the same on every system.
 const TERM: i32 = 15;
@@ -117,9 +121,12 @@ impl Service {
             name,
             profile: profile.to_owned(),
             thinjail,
-            stop: stop.saturating_add(Duration::from_secs(TEARDOWN_SECONDS)),
+            // Nobody of ours takes any longer where nobody of ours is.
+            stop: if spec.supervisor == Some(false) { stop } else { stop.saturating_add(TEARDOWN) },
             network: spec.network.as_deref() != Some("none"),
             stop_signal: signal.unwrap_or(TERM),
+            supervised: spec.supervisor != Some(false),
+            restarts: spec.restart.is_some(),
             pidfile: spec.pidfile.as_deref().and_then(|path| HostPath::new(path).ok()),
             logs: logs(spec, kind),
             run_services: HostPath::new("/etc/service").unwrap_or_else(|_| HostPath::root()),

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use crate::error::{Error, Result};
 use crate::totals::Totals;
 use crate::workspace::Workspace;
-use crate::{command, deny, freebsd, fuzz, ordinary, packages, vm};
+use crate::{command, deny, freebsd, fuzz, init, ordinary, packages, vm};
 
 /// One stage: whether it passed; tests add to the totals.
 type Stage = (&'static str, fn(&Workspace, &mut Totals) -> Result<bool>);
@@ -30,6 +30,11 @@ const STAGES: &[Stage] = &[
     ("hello", hello),
     ("freebsd", |workspace, _| Ok(freebsd::check(workspace)? & freebsd::build(workspace)?)),
     ("rehearse", |workspace, _| freebsd::rehearse(workspace)),
+    ("init", |workspace, totals| {
+        let counted = init::test(workspace)?;
+        *totals += counted;
+        Ok(counted.failed == 0 && counted.passed > 0)
+    }),
     ("vm", |workspace, totals| {
         let counted = vm::test(workspace, true)?;
         *totals += counted;
@@ -126,6 +131,7 @@ fn man(workspace: &Workspace, _: &mut Totals) -> Result<bool> {
 
 fn shell(workspace: &Workspace, _: &mut Totals) -> Result<bool> {
     let mut scripts = files(workspace, "crates/xtask", |name| name.ends_with(".sh"))?;
+    scripts.extend(files(workspace, "share", |name| name.starts_with("rc.subr"))?);
     scripts.extend(files(workspace, "crates/xtask/runners", |_| true)?);
     scripts.extend(files(workspace, ".ci", |_| true)?);
     command::succeeds(Command::new("shellcheck").args(scripts))

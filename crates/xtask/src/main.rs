@@ -8,6 +8,7 @@ mod deny;
 mod error;
 mod freebsd;
 mod fuzz;
+mod init;
 mod ordinary;
 mod packages;
 mod programs;
@@ -33,6 +34,7 @@ Chores of thinjail.
   cargo xtask deny                check the dependencies against deny.toml
   cargo xtask vm test             the system tests in a virtual machine: Linux 6.1, systemd, cgroup v2
   cargo xtask vm run DIR SCRIPT   run `sh SCRIPT` in a copy of DIR in that machine
+  cargo xtask init test           the services under sysvinit, OpenRC and runit, booted in namespaces
   cargo xtask freebsd toolchain   make the cross toolchain for FreeBSD, below target/
   cargo xtask freebsd check       clippy for FreeBSD, tests included
   cargo xtask freebsd build       build and link everything for FreeBSD, tests included
@@ -67,6 +69,11 @@ fn run(words: &[&str]) -> Result<bool> {
             Ok(totals.failed == 0)
         }
         ["vm", "run", dir, script] => vm::run(&workspace, std::path::Path::new(dir), script, |line| println!("{line}")),
+        ["init", "test"] => {
+            let totals = init::test(&workspace)?;
+            println!("{totals}");
+            Ok(totals.failed == 0)
+        }
         ["freebsd", words @ ..] => freebsd::freebsd(&workspace, words),
         ["bench", flags @ ..] => bench::bench(&workspace, flags),
         ["fuzz", words @ ..] => fuzz::fuzz(&workspace, words),

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use crate::command;
-use crate::error::{Context, Result};
+use crate::error::{Context, Error, Result};
 
 /// One package.
 #[derive(Clone, Copy, Debug)]
@@ -60,6 +60,7 @@ const PACKAGES: &[Package] = &[
     package("samba-libs", "many libraries with paths of their own, for which the closure is compared with the loader"),
     package("shellcheck", "lints the shell scripts that we ship and write"),
     package("strace", "shows which files a program opened, which the closure must hold"),
+    package("systemd", "systemd-analyze, which verifies the units that we write"),
     package("unbound", "a daemon whose shipped profile is tested"),
     package("zsh", "a shell whose completions are tested"),
 ];
@@ -113,6 +114,15 @@ fn absent(packages: &[Package], listing: &str) -> Vec<Package> {
 pub(crate) fn install_line(packages: &[Package]) -> String {
     let names: Vec<&str> = packages.iter().map(|package| package.name).collect();
     format!("sudo apt-get install --no-install-recommends {}", names.join(" "))
+}
+
+/// The mirror that this machine's apt already uses.
+pub(crate) fn mirror() -> Result<String> {
+    let mut query = Command::new("apt-get");
+    query.args(["indextargets", "--format", "$(REPO_URI)", "Created-By: Packages"]);
+    let mirrors = command::output(&mut query)?;
+    let mirror = mirrors.lines().find(|line| line.ends_with("/debian/"));
+    mirror.map(str::to_owned).ok_or_else(|| Error::new("find apt's mirror"))
 }
 
 /// Whether we are the one who may install, on a system that has what it takes.

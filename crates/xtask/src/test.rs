@@ -4,6 +4,7 @@ use std::fs;
 use std::process::Command;
 
 use crate::error::{Context, Error, Result};
+use crate::init;
 use crate::packages;
 use crate::programs::{self, BUILD_ALL, count};
 use crate::totals::Totals;
@@ -52,7 +53,9 @@ pub(crate) fn test(workspace: &Workspace, options: Options) -> Result<bool> {
     };
 
     let mut totals = Totals::default();
-    let mut programs: Vec<_> = built.iter().filter(|program| program.test).collect();
+    // Those of init systems run where one is booted for them.
+    let here = |program: &&programs::Program| program.test && program.name != init::PROGRAM;
+    let mut programs: Vec<_> = built.iter().filter(here).collect();
     // What is fast comes first.
     programs.sort_by_key(|program| (program.package == SYSTEM_TESTS, &program.package, &program.name));
     for program in programs {

@@ -10,6 +10,7 @@ use std::process::Command;
 
 use crate::command;
 use crate::error::{Context, Error, Result};
+use crate::packages;
 use crate::programs::{BUILD_ALL, build};
 use crate::totals::Totals;
 use crate::workspace::Workspace;
@@ -75,18 +76,17 @@ fn tree(workspace: &Workspace) -> Result<PathBuf> {
     if tree.exists() {
         fs::remove_dir_all(&tree).context(|| format!("remove {}", tree.display()))?;
     }
-    // The mirror that this machine's apt already uses.
-    let mut query = Command::new("apt-get");
-    query.args(["indextargets", "--format", "$(REPO_URI)", "Created-By: Packages"]);
-    let mirrors = command::output(&mut query)?;
-    let mirror =
-        mirrors.lines().find(|line| line.ends_with("/debian/")).ok_or_else(|| Error::new("find apt's mirror"))?;
     let include = format!("--include={}", PACKAGES.join(","));
     let log = dir.join("debootstrap.log");
     let out = fs::File::create(&log).context(|| format!("write {}", log.display()))?;
     let errors = out.try_clone().context(|| format!("write {}", log.display()))?;
     let mut debootstrap = Command::new("debootstrap");
-    debootstrap.args(["--variant=minbase", &include, "bookworm"]).arg(&tree).arg(mirror).stdout(out).stderr(errors);
+    debootstrap
+        .args(["--variant=minbase", &include, "bookworm"])
+        .arg(&tree)
+        .arg(packages::mirror()?)
+        .stdout(out)
+        .stderr(errors);
     if !command::succeeds(&mut debootstrap)? {
         return Err(Error::new(format!("debootstrap failed; see {}", log.display())));
     }
@@ -152,8 +152,19 @@ pub(crate) fn run(workspace: &Workspace, dir: &Path, script: &str, mut each: imp
 
 /// The system tests that run in the machine: what depends on the kernel's version or on the init system. Each needs nothing
 /// from outside.
-const TESTS: &[&str] =
-    &["article", "daemons", "exact", "hardening", "isolation", "life", "limits", "refusals", "seccomp", "supervision"];
+const TESTS: &[&str] = &[
+    "article",
+    "daemons",
+    "exact",
+    "hardening",
+    "init",
+    "isolation",
+    "life",
+    "limits",
+    "refusals",
+    "seccomp",
+    "supervision",
+];
 
 /// `cargo xtask vm test`: the system tests on the machine's kernel.
 pub(crate) fn test(workspace: &Workspace, no_skips: bool) -> Result<Totals> {
@@ -187,7 +198,8 @@ pub(crate) fn test(workspace: &Workspace, no_skips: bool) -> Result<Totals> {
     let probe = probe.ok_or_else(|| Error::new("find the probe among what was built"))?;
     let home = probe.parent().unwrap_or(&probe).display();
     let mut script = format!(
-        "mkdir -p '{root}' '{home}'\ncp -a profiles '{root}/'\ncp probe '{home}/'\nexport THINJAIL_BIN=$PWD/thinjail THINJAIL_SKIPS=$PWD/skips\n\
+        "mkdir -p '{root}' '{home}'\ncp -a profiles '{root}/'\ncp probe '{home}/'\nexport THINJAIL_BIN=$PWD/thinjail THINJAIL_SKIPS=$PWD/skips THINJAIL_INIT=systemd\n\
+         mkdir -p /usr/share/thinjail\ncp profiles/*.toml /usr/share/thinjail/\n\
          chown -R 0:0 .\n: >skips\nstatus=0\nuname -sr\n"
     );
     for name in &names {

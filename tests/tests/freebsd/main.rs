@@ -10,6 +10,8 @@ mod identity;
 mod limits;
 mod mounts;
 mod params;
+mod rc_d;
+mod rc_subr_jail;
 
 use std::path::PathBuf;
 

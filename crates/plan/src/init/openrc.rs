@@ -4,6 +4,8 @@ use super::fill::fill;
 use super::quote::{always_sh, twice_sh};
 use super::rotate::logrotate;
 use super::{Placed, Service, Text, command};
+use crate::facts::SystemKind;
+use crate::resolve::signals::name;
 
 pub(super) fn text(service: &Service) -> Text {
     let name = service.name.as_str();
@@ -25,7 +27,10 @@ fn log(service: &Service) -> String {
 }
 
 fn script(service: &Service) -> String {
-    let depend = if service.network { "\tneed net\n\tuse dns logger netmount\n" } else { "\tuse logger\n" };
+    // Not every system has a service that provides net, and who needs what is not there is never started.
+    let depend = if service.network { "\tuse net dns logger netmount\n\tafter firewall\n" } else { "\tuse logger\n" };
+    // A supervisor of ours translates it.
+    let signal = if service.supervised { None } else { name(service.stop_signal, SystemKind::Linux) }.unwrap_or("TERM");
     fill(
         SCRIPT,
         &[
@@ -35,6 +40,7 @@ fn script(service: &Service) -> String {
             ("THINJAIL", &twice_sh(&[service.thinjail.as_str()])),
             ("ARGUMENTS", &twice_sh(&["run", &service.profile])),
             ("LOG", &always_sh(&log(service))),
+            ("SIGNAL", signal),
             ("STOP", &service.stop_seconds().to_string()),
             ("DEPEND", depend),
         ],
@@ -53,8 +59,7 @@ command_args=%%ARGUMENTS%%
 pidfile="/run/supervise-${RC_SVCNAME}.pid"
 output_log=%%LOG%%
 error_log=%%LOG%%
-# Longer than the profile's own stop-timeout: the supervisor stops the program.
-retry="TERM/%%STOP%%/KILL/5"
+retry="%%SIGNAL%%/%%STOP%%/KILL/5"
 respawn_delay=1
 respawn_max=5
 respawn_period=60

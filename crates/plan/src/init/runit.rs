@@ -56,6 +56,7 @@ fn finish(service: &Service) -> String {
 {origin}
 # $1 is the exit code, or -1 if a signal ended it; $2 that signal.
 [ \"${{1:-0}}\" = -1 ] || exit 0
+exec 2>&1
 exec {thinjail} clean {profile}
 ",
         origin = service.origin(),

@@ -5,6 +5,8 @@ use super::fill::fill;
 use super::quote::unit;
 use super::rotate::logrotate;
 use super::{Placed, Service, Text, command};
+use crate::facts::SystemKind;
+use crate::resolve::signals::name;
 
 /// The administrator's units, which go over those of packages; systemd.unit(5).
 const DIR: &str = "/etc/systemd/system";
@@ -32,6 +34,18 @@ fn unit_text(service: &Service) -> String {
     } else {
         "After=remote-fs.target\n"
     };
+    let signal = service.stop_signal;
+    let kill = match service.supervised {
+        true => format!(
+            "# The supervisor stops the program, in the profile's own way and time.\nKillMode=mixed\n\
+             # The end by the stop signal is no failure.\nSuccessExitStatus={}",
+            128 + signal
+        ),
+        // The program is the main process, and the unit's cgroup holds all that it has started.
+        false => {
+            format!("KillSignal={signal}\nSuccessExitStatus={}", name(signal, SystemKind::Linux).unwrap_or("TERM"))
+        }
+    };
     fill(
         UNIT,
         &[
@@ -41,7 +55,7 @@ fn unit_text(service: &Service) -> String {
             ("THINJAIL", &unit(service.thinjail.as_str())),
             ("PROFILE", &unit(&service.profile)),
             ("STOP", &service.stop_seconds().to_string()),
-            ("STOPPED", &(128 + service.stop_signal).to_string()),
+            ("KILL", &kill),
             ("NAME", &unit(&service.name)),
         ],
     )
@@ -57,11 +71,8 @@ Documentation=man:thinjail(8) man:thinjail.toml(5)
 Type=exec
 ExecStart=%%THINJAIL%% run %%PROFILE%%
 ExecReload=/bin/kill -HUP $MAINPID
-# The supervisor stops the program, in the profile's own way and time.
-KillMode=mixed
+%%KILL%%
 TimeoutStopSec=%%STOP%%
-# The end by the stop signal is no failure.
-SuccessExitStatus=%%STOPPED%%
 Restart=on-failure
 RestartSec=1
 SyslogIdentifier=%%NAME%%

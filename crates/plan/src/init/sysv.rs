@@ -37,6 +37,8 @@ fn script(service: &Service) -> String {
             ("TITLE", &service.title()),
             ("DESC", &always_sh(&service.title())),
             ("THINJAIL", &always_sh(service.thinjail.as_str())),
+            // Nobody else would.
+            ("RESTART", if service.restarts { "" } else { " --restart on-failure" }),
             ("PROFILE", &always_sh(&service.profile)),
         ],
     )
@@ -76,7 +78,7 @@ runs() {
 
 do_start() {
 	log_daemon_msg "Starting $DESC" "$PROFILE"
-	"$THINJAIL" start "$PROFILE"
+	"$THINJAIL" start%%RESTART%% "$PROFILE"
 	status=$?
 	log_end_msg "$status"
 	return "$status"
@@ -97,8 +99,18 @@ start)
 stop)
 	do_stop
 	;;
-restart | force-reload)
+restart)
 	do_stop && do_start
+	;;
+reload)
+	log_daemon_msg "Reloading $DESC" "$PROFILE"
+	"$THINJAIL" reload "$PROFILE"
+	status=$?
+	log_end_msg "$status"
+	exit "$status"
+	;;
+force-reload)
+	"$THINJAIL" reload "$PROFILE" || { do_stop && do_start; }
 	;;
 try-restart | condrestart)
 	if runs; then
@@ -109,7 +121,7 @@ status)
 	"$THINJAIL" status "$PROFILE"
 	;;
 *)
-	echo "Usage: $0 {start|stop|restart|try-restart|force-reload|status}" >&2
+	echo "Usage: $0 {start|stop|restart|try-restart|reload|force-reload|status}" >&2
 	exit 2
 	;;
 esac
