@@ -17,6 +17,7 @@ const TESTS: &[(&str, &str)] = &[
     ("thinjail-plan", "plans"),
     ("thinjail-plan", "refused"),
     ("thinjail-tests", "unprivileged"),
+    ("thinjail-tests", "unsupervised"),
 ];
 
 /// Whoever has no privilege at all.

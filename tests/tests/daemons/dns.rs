@@ -11,7 +11,7 @@ use thinjail_tests::restore::unbound_anchor;
 use thinjail_tests::temp::TempDir;
 use thinjail_tests::{need, profiles, skip, wait};
 
-use super::{pid_in, uid_of};
+use super::{assert_filtered, pid_in, uid_of};
 
 fn dig(words: &[&str]) -> String {
     ask(Path::new("dig"), &[&["@127.0.0.1", "+short", "+time=5", "+tries=2"], words].concat())
@@ -51,6 +51,7 @@ fn unbound_as_debian_ships_it_answers_and_reloads() {
     });
     assert_eq!(dig(&["localhost"]), "127.0.0.1\n");
     assert!(main.runs(), "it is the same process");
+    assert_filtered(&jail);
     jail.stop().expect_code(0);
     before.assert_same_now(&trees);
 }
@@ -85,6 +86,7 @@ fn dnsmasq_as_debian_ships_it_answers_and_reads_hosts_again() {
     temp.file("hosts/jail", "192.0.2.2 one.jail.test\n");
     jail.signal(Signal::HUP);
     wait::until_true("the name's new address", || dig(&["one.jail.test"]) == "192.0.2.2\n");
+    assert_filtered(&jail);
     jail.stop().expect_code(0);
     before.assert_same_now(&trees);
 }

@@ -9,6 +9,8 @@ use thinjail_tests::jail::thinjail;
 use thinjail_tests::temp::TempDir;
 use thinjail_tests::{need, profiles, skip, wait};
 
+use super::assert_filtered;
+
 /// `/own` asks the TLS server and trusts its authority; `/host` trusts those of the host.
 const MAIN: &str = r#"
 import com.sun.net.httpserver.*;
@@ -126,5 +128,6 @@ fn a_server_in_java_trusts_its_own_authority_and_knows_those_of_the_host() {
     let refused = get("host");
     assert!(refused.contains("PKIX path building failed"), "{refused}");
     // A JVM that TERM ends says so.
+    assert_filtered(&jail);
     jail.stop().expect_code(143);
 }

@@ -13,6 +13,38 @@ mod web;
 
 use std::fs;
 
+use thinjail_plan::plan::{Network, Syscalls};
+use thinjail_tests::jail::{Running, thinjail};
+use thinjail_tests::{need, profiles, skip};
+
+/// Every process of the jail is under the filter of system calls and can gain no privilege.
+#[track_caller]
+fn assert_filtered(jail: &Running) {
+    let inside = jail.inside();
+    // The first is thinjail's own init, which is not the daemon's.
+    assert!(inside.len() > 1, "{inside:?}");
+    for process in &inside[1..] {
+        assert_eq!(process.field("Seccomp").as_deref(), Some("2"), "{process:?}");
+        assert_eq!(process.field("NoNewPrivs").as_deref(), Some("1"), "{process:?}");
+    }
+}
+
+#[test]
+fn every_shipped_profile_runs_under_the_default_filter_and_landlock() {
+    need!(skip::root());
+    let shipped = profiles::shipped();
+    let facts: serde_json::Value =
+        serde_json::from_str(&thinjail(["facts", "--", "/bin/sh"]).run().expect_code(0).stdout).unwrap();
+    for (name, _) in profiles::ALL {
+        let planned = thinjail(["plan", "--json", name]).profiles(&shipped.dir).run();
+        // Of what is not installed here, and of those that are to be copied, there is no plan.
+        let Ok(plan) = serde_json::from_str::<thinjail_plan::plan::Plan>(&planned.stdout) else { continue };
+        assert_eq!(plan.exec.syscalls, Syscalls::default(), "{name}");
+        let kept = plan.exec.landlock.own_abstract_sockets || plan.exec.network == Network::None;
+        assert!(kept || facts["landlock"].as_u64().unwrap() < 6, "{name}");
+    }
+}
+
 /// The pid in a pidfile.
 fn pid_in(pidfile: &str) -> Option<i32> {
     fs::read_to_string(pidfile).ok()?.trim().parse().ok()

@@ -11,7 +11,7 @@ use thinjail_tests::jail::thinjail;
 use thinjail_tests::temp::TempDir;
 use thinjail_tests::{need, profiles, skip};
 
-use super::uid_of;
+use super::{assert_filtered, uid_of};
 
 #[test]
 fn memcached_serves_with_no_directory_of_the_host() {
@@ -41,6 +41,7 @@ fn memcached_serves_with_no_directory_of_the_host() {
     assert_eq!(said("get thinjail-test\r\n"), ["VALUE thinjail-test 0 22", "a value of some words", "", "END"]);
 
     // memcached takes TERM for an orderly end.
+    assert_filtered(&jail);
     jail.stop().expect_code(0);
     before.assert_same_now(&[] as &[&Path]);
 }

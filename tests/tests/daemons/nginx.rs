@@ -13,7 +13,7 @@ use thinjail_tests::restore::copy_as_it_is;
 use thinjail_tests::temp::TempDir;
 use thinjail_tests::{need, profiles, skip, wait};
 
-use super::{pid_in, uid_of};
+use super::{assert_filtered, pid_in, uid_of};
 
 const PIDFILE: &str = "/run/nginx.pid";
 const ACCESS_LOG: &str = "/var/log/nginx/access.log";
@@ -70,6 +70,8 @@ fn nginx_as_debian_ships_it_serves_logs_and_leaves_nothing() {
         assert_eq!(worker.field("CapEff").as_deref(), Some("0000000000000000"));
     }
 
+    assert_filtered(&jail);
+
     jail.stop().expect_code(0);
     assert!(!Path::new(PIDFILE).exists(), "the pidfile is gone");
     assert!(!listens(80));
@@ -110,6 +112,7 @@ fn nginx_picks_up_a_changed_configuration_after_hup() {
     wait::until_true("the configuration changed before HUP to the pid in the pidfile", || said() == "by the pidfile");
 
     assert!(master.runs(), "it is the same master");
+    assert_filtered(&jail);
     jail.stop().expect_code(0);
     before.assert_same_now(&trees());
 }
@@ -132,5 +135,6 @@ fn nginx_reopens_its_log_after_usr1() {
     fs::rename(logs.join("access.log"), logs.join("access.log.1")).unwrap();
     jail.signal(Signal::USR1);
     wait::until_true("a new access log, as logrotate expects it", || logs.join("access.log").exists());
+    assert_filtered(&jail);
     jail.stop().expect_code(0);
 }

@@ -12,7 +12,7 @@ use thinjail_tests::process::Process;
 use thinjail_tests::temp::{TempDir, chmod};
 use thinjail_tests::{need, profiles, skip, wait};
 
-use super::{pid_in, uid_of};
+use super::{assert_filtered, pid_in, uid_of};
 
 const BIN: &str = "/usr/lib/postgresql/15/bin";
 const MAIN: &str = "/var/lib/postgresql/15/main";
@@ -59,6 +59,7 @@ fn postgresql_serves_the_cluster_that_debian_made() {
     );
     let parallel = "set force_parallel_mode = on; select count(*) from pg_class";
     assert!(psql(&[], parallel).trim().parse::<u32>().unwrap() > 100);
+    assert_filtered(&jail);
     jail.stop().expect_code(0);
     before.assert_same_now(&trees);
 }

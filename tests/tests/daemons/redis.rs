@@ -9,7 +9,7 @@ use thinjail_tests::process::Process;
 use thinjail_tests::restore::Restored;
 use thinjail_tests::{need, profiles, skip};
 
-use super::{pid_in, uid_of};
+use super::{assert_filtered, pid_in, uid_of};
 
 const PIDFILE: &str = "/run/redis-server.pid";
 
@@ -40,6 +40,7 @@ fn data_of_redis_survives_a_restart() {
     let main = jail.wait_until("a pidfile with a pid of this host", |_| Process::of(pid_in(PIDFILE)?));
     assert_eq!((main.name.as_str(), main.uid()), ("redis-server", Some(uid_of("redis"))));
     assert_eq!(main.field("CapEff").as_deref(), Some("0000000000000000"));
+    assert_filtered(&jail);
     jail.stop().expect_code(0);
     assert!(!listens(6379));
 
@@ -47,11 +48,13 @@ fn data_of_redis_survives_a_restart() {
     assert_eq!(redis(&["get", &key]), "kept\n");
     // Not saved by us: redis saves on its way out.
     assert_eq!(redis(&["set", &key, "kept by the stop"]), "OK\n");
+    assert_filtered(&jail);
     jail.stop().expect_code(0);
 
     let jail = start(&shipped.dir);
     assert_eq!(redis(&["get", &key]), "kept by the stop\n");
     assert_eq!(redis(&["del", &key]), "1\n");
+    assert_filtered(&jail);
     jail.stop().expect_code(0);
     before.assert_same_now(&trees);
 }

@@ -11,7 +11,7 @@ use thinjail_tests::jail::thinjail;
 use thinjail_tests::temp::{TempDir, chmod};
 use thinjail_tests::{need, profiles, skip};
 
-use super::uid_of;
+use super::{assert_filtered, uid_of};
 
 #[test]
 fn sshd_serves_sftp_below_its_directory_and_no_shell() {
@@ -78,6 +78,7 @@ fn sshd_serves_sftp_below_its_directory_and_no_shell() {
     assert!(code != Some(0) && !said.contains("uid="), "{said}");
     assert_eq!(ssh("root@127.0.0.1", "id").0, Some(255));
 
+    assert_filtered(&jail);
     let ended = jail.stop();
     assert!(ended.stderr.contains("Received signal 15"), "{}", ended.stderr);
     before.assert_same_now(&trees);

@@ -13,7 +13,7 @@ use thinjail_tests::restore::{Absent, copy_as_it_is};
 use thinjail_tests::temp::TempDir;
 use thinjail_tests::{need, profiles, skip, wait};
 
-use super::{pid_in, uid_of};
+use super::{assert_filtered, pid_in, uid_of};
 
 fn get(port: u16) -> String {
     ask(Path::new("curl"), &["-sS", "--fail", "--max-time", "10", &format!("http://127.0.0.1:{port}/")])
@@ -73,7 +73,10 @@ fn php_fpm_as_debian_ships_it_serves_nginx() {
     wait::until_true("an answer of theirs", || socket.exists() && get(8181).starts_with("www-data"));
     assert!(master.runs(), "it is the same master");
 
+    assert_filtered(&nginx);
+
     nginx.stop().expect_code(0);
+    assert_filtered(&fpm);
     fpm.stop().expect_code(0);
     assert!(fs::read_to_string("/var/log/php-fpm/php8.2-fpm.log").unwrap().contains("ready to handle connections"));
     before.assert_same_now(&trees);
@@ -159,9 +162,14 @@ fn haproxy_as_debian_ships_it_balances_python_behind_nginx_and_node() {
     wait::until_true("the old worker's end", || !first.runs());
     assert!(get(8180).contains(&www.to_string()) && master.runs());
 
+    assert_filtered(&haproxy);
+
     haproxy.stop().expect_code(0);
+    assert_filtered(&node);
     node.stop().expect_code(0);
+    assert_filtered(&nginx);
     nginx.stop().expect_code(0);
+    assert_filtered(&wsgi);
     wsgi.stop().expect_code(0);
     before.assert_same_now(&trees);
 }

@@ -73,6 +73,7 @@ fn script(victim: i32) -> String {
         "process_vm_readv",
         "rt_sigqueueinfo",
         "kcmp",
+        "clone",
     ];
     let numbers: String = calls.iter().map(|name| format!("{name} => {}, ", number(name))).collect();
     format!(
@@ -101,6 +102,11 @@ fn script(victim: i32) -> String {
         my $buffer = 'x' x 8; my $io = pack('P Q', $buffer, 8); my $there = pack('QQ', 0x400000, 8);
         sys('vm', 'process_vm_readv', $host, $io, 1, $there, 1, 0);
         sys('kcmp', 'kcmp', $host, $$, 0, 0, 0);
+        # Who owns a socket is told of what comes to it, by any signal that is asked for: F_SETOWN, F_SETSIG, O_ASYNC.
+        socketpair my $one, my $two, 1, 1, 0; fcntl $one, 8, $host; fcntl $one, 10, 9; fcntl $one, 4, 0x2000 | 2; syswrite $two, 'x';
+        fcntl $one, 8, -$host; syswrite $two, 'x';
+        # A child of whoever has started us: CLONE_PARENT.
+        my $child = sys('sibling', 'clone', 0x8000 | 17, 0, 0, 0, 0); exit 0 if $child == 0;
         for my $name ('environ', 'root/etc/passwd', 'cwd', 'status', 'mem') {{ $! = 0; told("proc-$name", -e "/proc/$host/$name") }}
         $! = 0; opendir D, '/proc'; my @seen = grep /^\d+$/, readdir D; print "seen @seen of $$\n";"#
     )
@@ -125,6 +131,8 @@ fn assert_nothing_done(said: &str, landlocked: bool) {
         let expected: &[&str] = match what {
             _ if OWN.contains(&what) => &["0"],
             // Where names stay visible that of a process does, and what anybody may read of it.
+            // Its parent is our own there.
+            "sibling" if landlocked => &["0", "1"],
             "proc-status" if landlocked => &["0"],
             "proc-environ" | "proc-mem" if landlocked => &["0"],
             // ENOENT, EACCES.

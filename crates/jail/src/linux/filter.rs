@@ -13,6 +13,8 @@ const AFNOSUPPORT: i32 = 97;
 const NAMESPACES: u32 = 0x7e02_0000;
 /// CLONE_NEWTIME, which is a part of the signal's number to clone(2).
 const NEW_TIME: u32 = 0x80;
+/// A sibling in place of a child: one of whoever has started us, who never asked for it.
+const CLONE_PARENT: u32 = 0x8000;
 /// S_ISUID, S_ISGID.
 const SET_ID_BITS: u32 = 0o6000;
 /// O_CREAT and the bit that makes O_TMPFILE: without either a mode is not looked at, and may be anything.
@@ -150,7 +152,8 @@ fn own_processes() -> Option<Vec<(u32, Rule<'static>)>> {
         let rule = Rule::Both { arguments: [0, 1], values: [*kind, 0], errno: PERM };
         (*name, rule)
     });
-    by_pid.chain(by_kind).map(|(name, rule)| Some((number(call(name)?), rule))).collect()
+    let clone = Rule::Bits { argument: 0, mask: NAMESPACES | CLONE_PARENT, errno: PERM };
+    by_pid.chain(by_kind).chain([("clone", clone)]).map(|(name, rule)| Some((number(call(name)?), rule))).collect()
 }
 
 /// A filter, ready to be set.
@@ -202,6 +205,7 @@ impl Filter {
         if syscalls.own_processes {
             for (number, rule) in own_processes()? {
                 if !refused.contains(&number) {
+                    rules.retain(|(of, _)| *of != number);
                     rules.push((number, rule));
                 }
             }
