@@ -34,12 +34,6 @@ pub(super) fn wanted(spec: &Spec, kind: SystemKind, report: &mut Report) -> bool
                 .help("take `restart` out, and let the init start it again"),
         );
     }
-    if spec.restart.as_deref().is_some_and(|when| when != "no") {
-        report.problem(
-            Problem::setup("supervisor = false: restart needs one who starts the program again")
-                .help("take `restart` out: that is for the init that starts it"),
-        );
-    }
     if spec.proc.as_deref() == Some("full") {
         report.problem(
             Problem::setup("supervisor = false: proc = \"full\" would be the host's: there is no pid namespace without a supervisor")

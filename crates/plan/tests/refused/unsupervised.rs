@@ -18,7 +18,7 @@ fn supervisor_false_is_refused_with_what_needs_one() {
     let world = modern();
     for (profile, what, help) in [
         ("wait = \"all\"", "wait = \"all\" needs one who waits", "take `wait` out"),
-        ("restart = \"always\"", "restart needs one who starts", "take `restart` out"),
+        ("restart = \"always\"", "restart = \"always\" needs one who starts", "take `restart` out"),
         ("proc = \"full\"", "proc = \"full\" would be the host's", "write proc = \"pid\""),
         ("limits = { memoryuse = \"1M\" }", "limits: memoryuse is held by a group", "vmemoryuse and cputime"),
         ("limits = { pcpu = 50 }", "limits: pcpu is held by a group", "let the init that starts it set it"),
