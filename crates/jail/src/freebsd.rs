@@ -8,6 +8,7 @@ mod hooks;
 mod limits;
 mod message;
 mod params;
+mod relay;
 mod start;
 mod supervisor;
 
@@ -17,13 +18,14 @@ use std::time::{Duration, Instant};
 use thinjail_plan::facts::SystemKind;
 use thinjail_plan::path::HostPath;
 use thinjail_plan::plan::Plan;
-use thinjail_plan::step::{Confine, Planned, Step};
+use thinjail_plan::step::{Confine, Devfs, Planned, Step};
 use thinjail_sys::freebsd::process;
 
 use self::child::Child;
 use self::guardian::Guardian;
 use self::hooks::{BEFORE, Hook, Hooks};
 use self::params::Params;
+use self::relay::Relay;
 use self::supervisor::Signals;
 use crate::apply::apply;
 use crate::claim;
@@ -75,7 +77,14 @@ impl Engine {
         let hooks = Hooks::new(hooks, &name, root.clone());
         let mut os = Host::new(root);
         hooks.run("exec.prepare", None)?;
-        let made = apply(&mut os, &steps, journal, &mut |error| service.observer().left(&error.describe()));
+        let mut left = |error: &StepError| service.observer().left(&error.describe());
+        let made = match os.make_ruleset(&steps, journal) {
+            Ok(()) => apply(&mut os, &steps, journal, &mut left),
+            Err(error) => {
+                teardown(&mut os, journal, End::Failed, &mut left);
+                Err(error)
+            }
+        };
         let result = match made {
             Ok(_) => {
                 clock.phase("root");
@@ -114,7 +123,7 @@ fn check(plan: &Plan) -> Result<(Params, &[Hook]), RunError> {
         }
     }
     for ruleset in plan.host.iter().filter_map(|planned| match &planned.step {
-        Step::Devices { ruleset, .. } => *ruleset,
+        Step::Devices { devfs: Some(Devfs::Ruleset(number)), .. } => Some(*number),
         _ => None,
     }) {
         check_ruleset(ruleset).map_err(|cause| {
@@ -179,8 +188,11 @@ fn run_applied(
     let undo = Undo::RemoveJail { name: name.clone(), jid: None };
     // From here on, what is left of the jail is taken back with the rest, whatever happens.
     let number = journal.will(undo).map_err(RunError::unwritten)?;
-    let guardian = Guardian::start(os, journal, pidfile.take(), &plan.exec.descriptors, &name)?;
+    let relay = os.take_log().map(Relay::new).transpose()?;
+    let not_its = plan.exec.descriptors.iter().copied().chain(relay.iter().flat_map(Relay::descriptors));
+    let guardian = Guardian::start(os, journal, pidfile.take(), &not_its.collect::<Vec<_>>(), &name)?;
     let (guardian, mut pidfile) = guardian;
+    let signals = (signals, relay.as_ref());
     let result =
         run_guarded(plan, (child, hooks), &guardian, (pidfile.as_mut(), journal), signals, &mut clock, service);
     guardian.end();
@@ -201,11 +213,13 @@ fn run_guarded(
     (child, hooks): (Child, &Hooks<'_>),
     guardian: &Guardian,
     (pidfile, journal): (Option<&mut Pidfile>, &mut Journal),
-    signals: &Signals,
+    (signals, relay): (&Signals, Option<&Relay>),
     clock: &mut Clock,
     service: &mut Service<'_>,
 ) -> Result<(), RunError> {
     let jail = start::start(plan, child, hooks, guardian.pid(), signals, clock)?;
+    // From FreeBSD 15 on the jail ends with us whatever happens to the guardian, who unmounts what is left.
+    let _owner = thinjail_sys::freebsd::jail::own(jail.jid);
     if let Some(pidfile) = pidfile {
         // rc.subr(8) sees no process of a jail: what it is told of is the supervisor.
         let pid = rustix::process::getpid().as_raw_nonzero().get();
@@ -223,7 +237,7 @@ fn run_guarded(
         return Err(error);
     }
     service.built(&clock.timings);
-    let ended = supervisor::supervise(&jail, signals, journal, service, &mut |service| {
+    let ended = supervisor::supervise(&jail, (signals, relay), journal, service, &mut |service| {
         for which in ["exec.prestop", "exec.stop"] {
             if let Err(error) = hooks.run(which, Some(jail.jid)) {
                 service.observer().left(&format!("{error}{}", cause_of(&error)));
@@ -232,6 +246,10 @@ fn run_guarded(
     });
     if ended.is_err() {
         jail.kill();
+    }
+    // Its last words.
+    if let Some(relay) = relay {
+        relay.hand_on();
     }
     if ended.map_err(|cause| RunError::setup(format!("supervise {}", plan.name), cause))? {
         service.observer().background();

@@ -24,8 +24,11 @@ pub(crate) const RESTART_LIMIT: u32 = 10;
 pub(crate) const RESTART_INTERVAL: Duration = Duration::from_secs(600);
 /// umask(2).
 pub(crate) const UMASK: u32 = 0o022;
-/// The ruleset that devfs.rules(5) calls `devfsrules_jail`.
-pub(crate) const DEVFS_RULESET: u16 = 4;
+/// What a devfs(5) of FreeBSD shows: fewer than devfs.rules(5) gives to jails, which have terminals, crypto and zfs.
+pub(crate) const DEVFS_SHOWN: [&str; 9] =
+    ["null", "zero", "random", "urandom", "fd", "fd/*", "stdin", "stdout", "stderr"];
+/// The socket of syslogd(8) on FreeBSD.
+pub(crate) const HOST_LOG: &str = "/var/run/log";
 /// The devices that every program may expect.
 pub(crate) const DEVICES: [&str; 5] = ["null", "zero", "full", "random", "urandom"];
 /// The links beside them.

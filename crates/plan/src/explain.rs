@@ -5,7 +5,7 @@ use thinjail_closure::tree::Kind;
 use crate::path::RootPath;
 use crate::plan::Plan;
 use crate::show;
-use crate::step::{Planned, Source, Step};
+use crate::step::{Devfs, Planned, Source, Step};
 
 /// Links followed at most, as path_resolution(7) has it.
 const MOST_LINKS: usize = 40;
@@ -153,19 +153,30 @@ fn within(planned: &Planned, path: &RootPath, rest: &str) -> (bool, Vec<String>)
         }
         Step::Tmpfs { .. } => (false, vec![line, format!("{path} is there only if the jail makes it"), because]),
         Step::Proc { .. } => (true, vec![line, format!("{path} is the kernel's to give"), because]),
-        Step::Devices { at, nodes, ruleset, .. } => {
+        Step::Devices { at, nodes, devfs, .. } => {
             let node =
                 nodes.iter().find(|node| node.path.name().and_then(|name| at.join(name).ok()).as_ref() == Some(path));
-            match (node, ruleset) {
+            match (node, devfs) {
                 (Some(node), _) => (true, vec![line, format!("{path} is the host's {}", node.path), because]),
-                (None, Some(ruleset)) => {
-                    (true, vec![line, format!("{path} is there if devfs ruleset {ruleset} shows it"), because])
+                (None, Some(Devfs::Ruleset(number))) => {
+                    (true, vec![line, format!("{path} is there if devfs ruleset {number} shows it"), because])
                 }
-                (None, None) => (false, vec![line, format!("{path} is not inside: it is none of these devices")]),
+                (None, Some(Devfs::Only(shown))) if shown.iter().any(|pattern| shows(pattern, rest)) => {
+                    (true, vec![line, format!("{path} is the host's, if that is there"), because])
+                }
+                (None, Some(Devfs::Only(_)) | None) => {
+                    (false, vec![line, format!("{path} is not inside: it is none of these devices")])
+                }
             }
         }
         _ => (false, vec![line, format!("{path} is not inside")]),
     }
+}
+
+/// Whether a pattern of ours is about a device: its name, or a directory's and `/*`.
+fn shows(pattern: &str, name: &str) -> bool {
+    let within = |dir: &str| name.strip_prefix(dir).is_some_and(|rest| rest.starts_with('/'));
+    pattern == name || pattern.strip_suffix("/*").is_some_and(within)
 }
 
 /// The nearest thing: what else is in the directory, by name.

@@ -30,8 +30,10 @@ pub enum PathKind {
     Tmpfs,
     /// A device.
     Device,
-    /// A devfs, whose ruleset says what is in it.
+    /// A devfs, whose rules say what is in it.
     Devfs,
+    /// A socket of ours.
+    Socket,
     /// proc(5).
     Proc,
 }
@@ -70,8 +72,9 @@ fn step_paths(step: &Step, paths: &mut BTreeMap<RootPath, PathKind>) {
         Step::Tmpfs { at, .. } if at.as_str() == "/" => (at, PathKind::Dir),
         Step::Tmpfs { at, .. } => (at, PathKind::Tmpfs),
         Step::Proc { at, .. } => (at, PathKind::Proc),
-        Step::Devices { at, ruleset: Some(_), .. } => (at, PathKind::Devfs),
-        Step::Devices { at, nodes, links, ruleset: None } => {
+        Step::Devices { at, devfs: Some(_), .. } => (at, PathKind::Devfs),
+        Step::LogSocket { at, .. } => (at, PathKind::Socket),
+        Step::Devices { at, nodes, links, devfs: None } => {
             let nodes = nodes.iter().filter_map(|node| at.join(node.path.name()?).ok());
             paths.extend(nodes.map(|node| (node, PathKind::Device)));
             let links = links.iter().filter_map(|(name, to)| Some((at.join(name).ok()?, to.clone())));
@@ -94,6 +97,7 @@ impl Step {
             | Self::Bind { at, .. }
             | Self::Tmpfs { at, .. }
             | Self::Devices { at, .. }
+            | Self::LogSocket { at, .. }
             | Self::Proc { at, .. } => Some(at),
         }
     }

@@ -72,7 +72,7 @@ pub fn resolve(name: &str, spec: &Spec, facts: &Facts) -> Result<Plan, Vec<Probl
 
     match kind {
         SystemKind::Linux => linux::base(spec, facts, &mut inside, &mut report),
-        SystemKind::FreeBsd => freebsd::base(spec, &mut inside, &mut report),
+        SystemKind::FreeBsd => freebsd::base(spec, facts, &mut inside, &mut report),
     }
     for wish in wishes(spec, kind) {
         if let Some(wish) = report.keep(wish) {

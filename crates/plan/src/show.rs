@@ -7,7 +7,7 @@ use crate::facts::{System, SystemKind};
 use crate::plan::{By, Exec, Landlock, Network, Plan, Restart, Service, Success, Syscalls, Wait, When};
 use crate::resolve::limits::{Unit, unit};
 use crate::resolve::signals;
-use crate::step::{Access, Confine, Content, Planned, ProcView, Step};
+use crate::step::{Access, Confine, Content, Devfs, Planned, ProcView, Step};
 
 /// Columns wider than this are not padded for the sake of one long line.
 const WIDEST: usize = 56;
@@ -215,11 +215,13 @@ fn columns(step: &Step) -> [String; 3] {
         Step::Tmpfs { at, size, mode, uid, gid, access } => {
             row("tmpfs", at, format!("{}, {}, {}", bytes(*size), owner(*mode, *uid, *gid), rights(*access)))
         }
-        Step::Devices { at, nodes, links, ruleset } => {
+        Step::Devices { at, nodes, links, devfs } => {
             let mut what: Vec<String> = nodes.iter().filter_map(|node| node.path.name().map(plain)).collect();
             what.extend(links.iter().map(|(name, _)| plain(name)));
-            if let Some(ruleset) = ruleset {
-                what.push(format!("devfs, ruleset {ruleset}"));
+            match devfs {
+                Some(Devfs::Only(shown)) => what.push(format!("devfs with {}", plain(&shown.join(" ")))),
+                Some(Devfs::Ruleset(number)) => what.push(format!("devfs, ruleset {number}")),
+                None => {}
             }
             row("devices", at, what.join(" "))
         }
@@ -227,10 +229,12 @@ fn columns(step: &Step) -> [String; 3] {
             "proc",
             at,
             match view {
+                ProcView::Descriptors => "the descriptors of whoever looks".into(),
                 ProcView::Pid => "read-only, the jail's processes only".into(),
                 ProcView::Full => "read-only, what tells of the host is masked".into(),
             },
         ),
+        Step::LogSocket { at, to } => row("log", at, format!("handed on to {to}")),
         Step::Allow { source, access } => row("allow", &source.path, rights(*access)),
         Step::Confine(Confine::Landlock) => row("confine", &"", "landlock, in the host's own tree".into()),
         Step::Confine(Confine::Linux { namespaces, hostname }) => {

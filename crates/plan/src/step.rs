@@ -39,10 +39,22 @@ pub enum Content {
     Copy(Source),
 }
 
+/// What a devfs(5) shows.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Devfs {
+    /// These and nothing else, by devfs(8)'s patterns: a ruleset of the jail's own.
+    Only(Vec<String>),
+    /// What a ruleset of the host's shows.
+    Ruleset(u16),
+}
+
 /// How much of proc(5) is inside.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum ProcView {
+    /// The descriptors of whoever looks: fdescfs(5). FreeBSD.
+    Descriptors,
     /// The jail's processes and nothing else (`subset=pid`).
     Pid,
     /// All of it, read-only, with what tells of the host masked.
@@ -143,7 +155,7 @@ pub enum Step {
         /// What the jail may do with it. For the root: after everything is in place.
         access: Access,
     },
-    /// Device nodes: on Linux each by a bind, on FreeBSD a devfs with a ruleset.
+    /// Device nodes: on Linux each by a bind, on FreeBSD a devfs.
     Devices {
         /// Where: `/dev`.
         at: RootPath,
@@ -151,8 +163,15 @@ pub enum Step {
         nodes: Vec<Source>,
         /// Links beside them: name and what it says.
         links: Vec<(String, String)>,
-        /// devfs(8) ruleset, on FreeBSD.
-        ruleset: Option<u16>,
+        /// On FreeBSD.
+        devfs: Option<Devfs>,
+    },
+    /// A socket for syslog(3), whose messages the supervisor hands on to the one of the host. FreeBSD.
+    LogSocket {
+        /// Where.
+        at: RootPath,
+        /// The host's.
+        to: HostPath,
     },
     /// proc(5), read-only.
     Proc {

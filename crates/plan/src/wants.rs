@@ -34,6 +34,8 @@ pub fn wants(spec: &Spec, system: SystemKind) -> Wants {
         // Nothing is asked of who mounts nothing.
         let named = special::NAMES.iter().filter(|_| !mounts.is_empty());
         file_systems.extend(named.map(|name| String::from(*name)));
+    } else {
+        paths.extend(devfs_names(spec));
     }
     paths.extend(mount_points(spec, &mounts, &etc));
 
@@ -75,6 +77,17 @@ fn devices(spec: &Spec) -> Vec<HostPath> {
     let named =
         spec.devices.iter().map(|word| word.strip_prefix("/dev/").unwrap_or(word)).filter(|word| *word != "shm");
     named.chain(defaults::DEVICES).filter_map(|name| HostPath::new(&format!("/dev/{name}")).ok()).collect()
+}
+
+/// Of those that are named there is to be one; the log is a socket elsewhere.
+fn devfs_names(spec: &Spec) -> Vec<HostPath> {
+    let named = spec.devices.iter().map(|word| word.strip_prefix("/dev/").unwrap_or(word));
+    let path = |name: &str| match name {
+        "fd" | "shm" | "pts" | "ptmx" => None,
+        "log" => Some(HostPath::fixed(defaults::HOST_LOG)),
+        name => HostPath::new(&format!("/dev/{name}")).ok(),
+    };
+    named.filter_map(path).collect()
 }
 
 /// Below a directory of the host nothing can be made, so whatever goes there must have its place there already.

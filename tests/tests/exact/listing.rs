@@ -131,16 +131,8 @@ fn of_the_host(entry: &Entry) -> Said {
 /// What the probe saw, each name told by as much as the plan tells of it.
 pub fn seen(entries: &[Entry], plan: &Plan) -> Listing {
     let step = |at: &str| {
-        plan.inside.iter().map(|planned| &planned.step).find(|step| match step {
-            Step::MakeDir { at: place, .. }
-            | Step::PutFile { at: place, .. }
-            | Step::Symlink { at: place, .. }
-            | Step::Bind { at: place, .. }
-            | Step::Tmpfs { at: place, .. }
-            | Step::Devices { at: place, .. }
-            | Step::Proc { at: place, .. } => place.as_str() == at,
-            Step::Confine(_) | Step::MakeHostDir { .. } | Step::MakeCgroup { .. } | Step::Allow { .. } => false,
-        })
+        let mut steps = plan.inside.iter().map(|planned| &planned.step);
+        steps.find(|step| step.at().is_some_and(|place| place.as_str() == at))
     };
     let device_link = |entry: &Entry| entry.kind == Kind::Symlink && entry.path.starts_with("/dev/");
     let said = |entry: &Entry| {

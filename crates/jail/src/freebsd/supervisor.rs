@@ -7,10 +7,11 @@ use rustix::io::Errno;
 use rustix::process::{Pid, Signal, WaitOptions, WaitStatus, get_reaper_status, kill_process, set_reaper_status, wait};
 use thinjail_plan::path::HostPath;
 use thinjail_sys::freebsd::jail::{self, By, Jid};
-use thinjail_sys::freebsd::kqueue::Queue;
+use thinjail_sys::freebsd::kqueue::{self, Queue};
 use thinjail_sys::freebsd::process::{self, Side};
 use thinjail_sys::freebsd::signal::{self, SIGCHLD, SignalSet};
 
+use super::relay::Relay;
 use crate::journal::Journal;
 use crate::run::Outcome;
 use crate::supervise::machine::{self, Action, Event, Stage};
@@ -145,17 +146,20 @@ pub(super) fn gone(name: &str, root: &HostPath) -> bool {
 /// goes into the background. `stopping` is called once, when it is told to stop.
 pub(super) fn supervise(
     jail: &Jail,
-    signals: &Signals,
+    (signals, relay): (&Signals, Option<&Relay>),
     journal: &mut Journal,
     service: &mut Service<'_>,
     stopping: &mut dyn FnMut(&mut Service<'_>),
 ) -> io::Result<bool> {
+    if let Some(relay) = relay {
+        signals.queue.watch_read(relay.inside())?;
+    }
     let mut background = false;
     let mut main_is_left = true;
     let wait_all = service.waits_for_all();
     loop {
         service.write(journal);
-        let event = next_event(jail, signals, service.left(), &mut main_is_left)?;
+        let event = next_event(jail, (signals, relay), service.left(), &mut main_is_left)?;
         let runs = matches!(service.stage(), Stage::Starting { .. } | Stage::Running { .. });
         if let Event::MainEnded(outcome) = event {
             let left = !wait_all && jail.others();
@@ -178,7 +182,12 @@ pub(super) fn supervise(
 }
 
 /// What happens next. Children are reaped as they end.
-fn next_event(jail: &Jail, signals: &Signals, timeout: Option<Duration>, main_is_left: &mut bool) -> io::Result<Event> {
+fn next_event(
+    jail: &Jail,
+    (signals, relay): (&Signals, Option<&Relay>),
+    timeout: Option<Duration>,
+    main_is_left: &mut bool,
+) -> io::Result<Event> {
     let mut waited = false;
     loop {
         loop {
@@ -200,7 +209,9 @@ fn next_event(jail: &Jail, signals: &Signals, timeout: Option<Duration>, main_is
         if waited {
             return Ok(Event::Time);
         }
-        signals.queue.wait(timeout)?;
+        if let (Some(kqueue::Event::Readable(_)), Some(relay)) = (signals.queue.wait(timeout)?, relay) {
+            relay.hand_on();
+        }
         waited = true;
     }
 }

@@ -49,7 +49,12 @@ impl<'p> PlannedTree<'p> {
 
     fn put(&mut self, step: &'p Step) {
         match step {
-            Step::MakeHostDir { .. } | Step::MakeCgroup { .. } | Step::Allow { .. } | Step::Confine(_) => {}
+            Step::MakeHostDir { .. }
+            | Step::MakeCgroup { .. }
+            | Step::Allow { .. }
+            // No loader opens a socket.
+            | Step::LogSocket { .. }
+            | Step::Confine(_) => {}
             Step::MakeDir { at, mode, uid, gid } | Step::Tmpfs { at, mode, uid, gid, .. } => {
                 self.insert(at, Node::Dir { mode: *mode, uid: *uid, gid: *gid });
             }

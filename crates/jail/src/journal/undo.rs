@@ -56,10 +56,12 @@ pub(crate) enum Undo {
         /// The jail that they are about.
         jail: String,
     },
-    /// The rules of a devfs ruleset of our own; devfs(8).
+    /// The rules of a devfs ruleset of our own, which is marked as the jail's; devfs(8).
     ClearRuleset {
         /// Its number.
         number: u16,
+        /// The jail.
+        jail: String,
     },
 }
 
@@ -90,7 +92,7 @@ impl std::fmt::Display for Undo {
             Self::Unmount { at, .. } => write!(f, "the mount on {at}"),
             Self::RemoveJail { name, .. } => write!(f, "the jail {name}"),
             Self::RemoveLimits { jail } => write!(f, "the limits of the jail {jail}"),
-            Self::ClearRuleset { number } => write!(f, "the devfs ruleset {number}"),
+            Self::ClearRuleset { number, .. } => write!(f, "the devfs ruleset {number}"),
         }
     }
 }

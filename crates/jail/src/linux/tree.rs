@@ -199,6 +199,7 @@ impl Builder<'_> {
             Step::MakeHostDir { .. } | Step::MakeCgroup { .. } | Step::Allow { .. } | Step::Confine(_) => {
                 Err(malformed("a step of the host is among those inside"))
             }
+            Step::LogSocket { .. } => Err(malformed("a step of FreeBSD's is among those inside")),
         }
     }
 

@@ -379,7 +379,7 @@ pub(crate) fn target(undo: &Undo) -> String {
         Undo::Unmount { at, .. } => format!("mount {at}"),
         Undo::RemoveJail { name, .. } => format!("jail {name}"),
         Undo::RemoveLimits { jail } => format!("limits {jail}"),
-        Undo::ClearRuleset { number } => format!("ruleset {number}"),
+        Undo::ClearRuleset { number, .. } => format!("ruleset {number}"),
     }
 }
 
@@ -400,7 +400,7 @@ impl Os for Fake {
             Step::Confine(Confine::Linux { .. } | Confine::Landlock) | Step::Allow { .. } | Step::MakeDir { .. } => {
                 None
             }
-            Step::PutFile { .. } | Step::Symlink { .. } => None,
+            Step::PutFile { .. } | Step::Symlink { .. } | Step::LogSocket { .. } => None,
         }
     }
 
@@ -410,7 +410,10 @@ impl Os for Fake {
             Step::Tmpfs { at, .. } | Step::Bind { at, .. } | Step::Devices { at, .. } | Step::Proc { at, .. } => {
                 self.mount(at)
             }
-            Step::MakeDir { at, .. } | Step::PutFile { at, .. } | Step::Symlink { at, .. } => self.put(at),
+            Step::MakeDir { at, .. }
+            | Step::PutFile { at, .. }
+            | Step::Symlink { at, .. }
+            | Step::LogSocket { at, .. } => self.put(at),
             Step::Confine(Confine::FreeBsd { params, .. }) => self.confine(params),
             Step::MakeCgroup { .. } => {
                 let undo = self.foresee(step);

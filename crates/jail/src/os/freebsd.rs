@@ -7,22 +7,23 @@ mod place;
 
 use std::io;
 use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixDatagram;
 
 use rustix::fs::{self, Gid, Mode, RawMode, Uid};
 use rustix::io::Errno;
 use thinjail_closure::tree::Kind;
 use thinjail_plan::path::{HostPath, RootPath};
-use thinjail_plan::step::{Access, Content, Source, Step};
+use thinjail_plan::step::{Access, Content, Devfs, Planned, ProcView, Source, Step};
 use thinjail_sys::freebsd::mount::Fsid;
-use thinjail_sys::freebsd::{devfs, jail, rctl};
+use thinjail_sys::freebsd::{jail, rctl};
 
 pub(crate) use self::devices::check_ruleset;
 use self::mount::Point;
 pub(crate) use self::place::steps as root_steps;
 use super::host_dir::{self, HostDir, Wanted};
 use super::{End, Os, StepError, host_file};
-use crate::journal::Entry;
 use crate::journal::undo::Undo;
+use crate::journal::{Entry, Journal};
 
 /// The host, and where on it the root of one jail is.
 pub(crate) struct Host {
@@ -34,6 +35,10 @@ pub(crate) struct Host {
     made: Vec<HostDir>,
     /// File systems in memory that may not be written to once all is in place.
     seal: Vec<(HostPath, Access)>,
+    /// The devfs ruleset of this jail.
+    ruleset: Option<u16>,
+    /// The jail's socket for syslog(3), and the host's.
+    log: Option<(UnixDatagram, HostPath)>,
 }
 
 /// What was tried on which object, as an error.
@@ -44,7 +49,7 @@ pub(crate) fn failed(what: impl Into<String>, cause: impl Into<io::Error>) -> St
 impl Host {
     /// For the jail whose root is to be there; nothing is touched.
     pub(crate) fn new(root: HostPath) -> Self {
-        Self { root, inside: None, made: Vec::new(), seal: Vec::new() }
+        Self { root, inside: None, made: Vec::new(), seal: Vec::new(), ruleset: None, log: None }
     }
 
     /// Where the jail's root is on the host.
@@ -62,7 +67,35 @@ impl Host {
         Ok(())
     }
 
-    /// Lets go of every descriptor.
+    /// Makes the ruleset of a devfs that shows what the plan names. It is there before its devfs, and goes after it.
+    pub(crate) fn make_ruleset(&mut self, steps: &[Planned], journal: &mut Journal) -> Result<(), StepError> {
+        let shown = steps.iter().find_map(|planned| match &planned.step {
+            Step::Devices { devfs: Some(Devfs::Only(shown)), .. } => Some(shown),
+            _ => None,
+        });
+        let Some(shown) = shown else { return Ok(()) };
+        let jail = self.root.name().unwrap_or_default().to_owned();
+        let mut last = None;
+        loop {
+            let free =
+                devices::free_number(last).map_err(|cause| failed("find a number for a devfs ruleset", cause))?;
+            let noted = journal.will(Undo::ClearRuleset { number: free, jail: jail.clone() })?;
+            let made = devices::make_ruleset(free, &jail, shown);
+            if made.map_err(|cause| failed(format!("make the devfs ruleset {free}"), cause))? {
+                self.ruleset = Some(free);
+                return Ok(());
+            }
+            journal.undone(noted);
+            last = Some(free);
+        }
+    }
+
+    /// The jail's socket for syslog(3), and where its messages go; the caller's from now on.
+    pub(crate) fn take_log(&mut self) -> Option<(UnixDatagram, HostPath)> {
+        self.log.take()
+    }
+
+    /// Lets go of every descriptor of a directory.
     pub(crate) fn let_go(&mut self) {
         self.inside = None;
         self.made.clear();
@@ -133,6 +166,20 @@ impl Host {
         make().map_err(|cause| failed(what(), cause))
     }
 
+    /// syslogd(8) takes datagrams, and so does this. Its directory is the working directory meanwhile: no path is long then.
+    fn log_socket(&self, at: &RootPath) -> Result<UnixDatagram, StepError> {
+        let (parent, name) = self.holder(at)?;
+        let make = || -> io::Result<UnixDatagram> {
+            rustix::process::fchdir(&parent)?;
+            let socket = UnixDatagram::bind(name);
+            rustix::process::chdir("/")?;
+            let socket = socket?;
+            socket.set_nonblocking(true)?;
+            Ok(socket)
+        };
+        make().map_err(|cause| failed(format!("make the socket {at} inside"), cause))
+    }
+
     fn bind(&self, source: &Source, at: &RootPath, access: Access) -> Result<Fsid, StepError> {
         let opened = file::open(source, &self.made)?;
         let point = self.point(at, source.kind)?;
@@ -160,13 +207,15 @@ impl Os for Host {
     fn foresee(&self, step: &Step) -> Option<Undo> {
         match step {
             Step::MakeHostDir { .. } => wanted(step).map(|wanted| wanted.undo(None)),
-            Step::Bind { at, .. } | Step::Tmpfs { at, .. } | Step::Devices { at, .. } => self.unmount(at),
+            Step::Bind { at, .. } | Step::Tmpfs { at, .. } | Step::Devices { at, .. } | Step::Proc { at, .. } => {
+                self.unmount(at)
+            }
             Step::MakeDir { .. }
             | Step::PutFile { .. }
             | Step::Symlink { .. }
             | Step::MakeCgroup { .. }
             | Step::Allow { .. }
-            | Step::Proc { .. }
+            | Step::LogSocket { .. }
             | Step::Confine(_) => None,
         }
     }
@@ -208,11 +257,26 @@ impl Os for Host {
                 (at, fsid)
             }
             Step::Bind { source, at, access } => (at, self.bind(source, at, *access)?),
-            Step::Devices { at, ruleset, .. } => {
-                let point = self.point(at, Kind::Directory)?;
-                (at, devices::mount(&point, *ruleset)?)
+            Step::Devices { at, devfs, .. } => {
+                let ruleset = match devfs {
+                    Some(Devfs::Ruleset(number)) => Some(*number),
+                    Some(Devfs::Only(_)) => self.ruleset,
+                    None => None,
+                };
+                (at, devices::mount(&self.point(at, Kind::Directory)?, ruleset)?)
             }
-            Step::MakeCgroup { .. } | Step::Allow { .. } | Step::Proc { .. } | Step::Confine(_) => {
+            Step::Proc { at, view } => {
+                let kind = match view {
+                    ProcView::Descriptors => c"fdescfs",
+                    ProcView::Pid | ProcView::Full => c"procfs",
+                };
+                (at, mount::kernel(&self.point(at, Kind::Directory)?, kind)?)
+            }
+            Step::LogSocket { at, to } => {
+                self.log = Some((self.log_socket(at)?, to.clone()));
+                return Ok(((), None));
+            }
+            Step::MakeCgroup { .. } | Step::Allow { .. } | Step::Confine(_) => {
                 return Err(StepError::NotHere { system: "FreeBSD" });
             }
         };
@@ -238,10 +302,10 @@ impl Os for Host {
                 _ => Ok(()),
             },
             Undo::RemoveCgroup { .. } => Err(StepError::NotHere { system: "FreeBSD" }),
-            Undo::ClearRuleset { number } => {
-                let what = || format!("clear the devfs ruleset {number}");
-                let dev = place::dev().map_err(|cause| failed(what(), cause))?;
-                devfs::clear(&dev, *number).map_err(|cause| failed(what(), cause))
+            Undo::ClearRuleset { number, jail } => {
+                let dev = self.on_host(&RootPath::fixed("/dev"))?;
+                let is_dev = |undo: &Undo| matches!(undo, Undo::Unmount { at, .. } if *at == dev);
+                devices::clear_ruleset(*number, jail, mount::below(&self.root)?.iter().any(is_dev))
             }
         }
     }

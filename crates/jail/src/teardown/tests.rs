@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 use thinjail_closure::tree::Kind;
 use thinjail_plan::path::{HostPath, RootPath};
-use thinjail_plan::step::{Access, Confine, Content, Planned, ProcView, Source, Step};
+use thinjail_plan::step::{Access, Confine, Content, Devfs, Planned, ProcView, Source, Step};
 
 use super::*;
 use crate::apply::apply;
@@ -42,7 +42,12 @@ fn cgroup(name: &str) -> Planned {
 /// What engines make besides: the pidfile, and what outlives a jail of FreeBSD.
 fn besides() -> [Undo; 3] {
     let path = HostPath::new("/run/x.pid").unwrap();
-    [Undo::RemoveFile { path, id: None }, Undo::RemoveLimits { jail: "x".into() }, Undo::ClearRuleset { number: 900 }]
+    let jail = || "x".to_owned();
+    [
+        Undo::RemoveFile { path, id: None },
+        Undo::RemoveLimits { jail: jail() },
+        Undo::ClearRuleset { number: 900, jail: jail() },
+    ]
 }
 
 /// Makes that.
@@ -65,12 +70,14 @@ fn every_verb() -> Vec<Planned> {
         dir("/var/lib/a", true),
         cgroup("thinjail.x"),
         tmpfs("/"),
-        planned(Step::Devices { at: at("/dev"), nodes: vec![], links: vec![], ruleset: Some(4) }),
+        planned(Step::Devices { at: at("/dev"), nodes: vec![], links: vec![], devfs: Some(Devfs::Only(vec![])) }),
         planned(Step::MakeDir { at: at("/etc"), mode: 0o755, uid: 0, gid: 0 }),
         planned(Step::PutFile { at: at("/etc/x"), content: Content::Text("x".into()), mode: 0o444, uid: 0, gid: 0 }),
         planned(Step::Symlink { at: at("/etc/y"), to: "x".into() }),
         bind("/data"),
+        planned(Step::Proc { at: at("/dev/fd"), view: ProcView::Descriptors }),
         planned(Step::Proc { at: at("/proc"), view: ProcView::Pid }),
+        planned(Step::LogSocket { at: at("/var/run/log"), to: HostPath::new("/var/run/log").unwrap() }),
         tmpfs("/data/tmp"),
         planned(Step::Confine(Confine::FreeBsd { params: vec![name("x")], hooks: vec![] })),
     ]
@@ -285,10 +292,14 @@ fn a_directory_that_was_there_or_was_replaced_is_never_removed() {
 fn any_step() -> impl Strategy<Value = Planned> {
     let name = proptest::sample::select(vec!["/run/a", "/run/a/b", "/run/c", "/var/lib/a", ROOT]);
     let place = proptest::sample::select(vec!["/", "/dev", "/etc", "/data", "/data/tmp"]);
-    (0..9, name, place, any::<bool>()).prop_map(|(kind, path, place, keep)| match kind {
+    (0..13, name, place, any::<bool>()).prop_map(|(kind, path, place, keep)| match kind {
         8 => cgroup(path.trim_start_matches('/')),
         0 | 1 => dir(path, keep && path == "/var/lib/a"),
         2 => tmpfs(place),
+        9 => planned(Step::Devices { at: at(place), nodes: vec![], links: vec![], devfs: Some(Devfs::Ruleset(4)) }),
+        10 => planned(Step::PutFile { at: at(place), content: Content::Text("x".into()), mode: 0o444, uid: 0, gid: 0 }),
+        11 => planned(Step::Symlink { at: at(place), to: "x".into() }),
+        12 => planned(Step::LogSocket { at: at(place), to: HostPath::new("/var/run/log").unwrap() }),
         3 => bind(place),
         4 => planned(Step::MakeDir { at: at(place), mode: 0o755, uid: 0, gid: 0 }),
         5 => planned(Step::Proc { at: at(place), view: ProcView::Full }),

@@ -1,25 +1,23 @@
-//! What every jail on FreeBSD begins with: a root in memory, a devfs with a ruleset, and jail(2)'s parameters.
+//! What every jail on FreeBSD begins with: a root in memory, a devfs, and jail(2)'s parameters.
+
+mod devices;
 
 use std::collections::BTreeMap;
 
+use super::exec;
 use super::inside::{Entry, Inside, Node, Origin};
 use super::problem::{Problem, Report};
-use crate::defaults::DEVFS_RULESET;
+use crate::facts::Facts;
 use crate::path::RootPath;
 use crate::plan::Network;
 use crate::spec::Spec;
-use crate::step::{Confine, Planned, Step};
-
-/// What ruleset 4 of devfs.rules(5) shows, and what needs no device here.
-const SHOWN: [&str; 13] =
-    ["crypto", "fd", "full", "null", "ptmx", "pts", "random", "shm", "stderr", "stdin", "stdout", "urandom", "zero"];
+use crate::step::{Confine, Planned, ProcView, Step};
 
 /// jail(8)'s parameters that have a word of ours, or that are ours alone.
-const OURS: [(&str, &str); 14] = [
+const OURS: [(&str, &str); 13] = [
     ("allow.dying", "take it out: a dying jail is waited for"),
     ("command", "write command"),
     ("depend", "let the init system order its services"),
-    ("devfs_ruleset", "take it out: the jail has a /dev of its own, and mounts no other"),
     ("host.hostname", "write hostname"),
     ("ip_hostname", "take it out"),
     ("jid", "take it out: the kernel chooses it"),
@@ -45,28 +43,19 @@ const HOOKS: [&str; 9] = [
     "exec.release",
 ];
 
-pub(super) fn base(spec: &Spec, inside: &mut Inside, report: &mut Report) {
-    for word in &spec.devices {
-        let name = word.strip_prefix("/dev/").unwrap_or(word);
-        if name == "log" {
-            report.problem(
-                Problem::setup("devices: log: a single socket can't be mounted on this FreeBSD")
-                    .help("write it under [linux]; on FreeBSD let the daemon log to stderr or a file"),
-            );
-        } else if !SHOWN.contains(&name) && !name.starts_with("tty") {
-            report.problem(
-                Problem::setup(format!("devices: {name} is not shown by devfs ruleset {DEVFS_RULESET}"))
-                    .help("take it out; this version has no ruleset of its own"),
-            );
+pub(super) fn base(spec: &Spec, facts: &Facts, inside: &mut Inside, report: &mut Report) {
+    devices::place(spec, facts, inside, report);
+    match spec.proc.as_deref() {
+        None | Some("none") => {}
+        // procfs(5) has nothing of the host's but its processes, which jail(2) hides.
+        Some(written @ ("pid" | "full")) => {
+            let node = Node::Proc { view: ProcView::Pid };
+            let why = format!("proc = \"{written}\"");
+            let put = inside.put(RootPath::fixed("/proc"), Entry::new(node, Origin::Base, why));
+            report.keep(put);
         }
+        Some(written) => report.problem(exec::one_of("proc", written, &["pid", "full", "none"])),
     }
-    if spec.proc.is_some() {
-        report.note("proc is Linux's; FreeBSD's programs need no /proc, and there is none inside");
-    }
-    let node = Node::Devices { nodes: Vec::new(), links: Vec::new(), ruleset: Some(DEVFS_RULESET) };
-    let why = "devfs.rules(5)'s devfsrules_jail: null zero random urandom fd and terminals";
-    let put = inside.put(RootPath::fixed("/dev"), Entry::new(node, Origin::Base, why));
-    report.keep(put);
 }
 
 pub(super) fn confine(

@@ -11,7 +11,7 @@ use thinjail_closure::tree::{Kind, Resolved};
 use super::links;
 use super::problem::Problem;
 use crate::path::{HostPath, RootPath};
-use crate::step::{Access, Content, ProcView, Source, Step};
+use crate::step::{Access, Content, Devfs, ProcView, Source, Step};
 
 /// What stands at a place.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,8 +21,9 @@ pub(super) enum Node {
     Link { to: String },
     Bind { source: Source, access: Access },
     Tmpfs { size: u64, mode: u32, uid: u32, gid: u32, access: Access },
-    Devices { nodes: Vec<Source>, links: Vec<(String, String)>, ruleset: Option<u16> },
+    Devices { nodes: Vec<Source>, links: Vec<(String, String)>, devfs: Option<Devfs> },
     Proc { view: ProcView },
+    LogSocket { to: HostPath },
 }
 
 /// Who wanted it. What is written wins over what is usual.
@@ -173,7 +174,7 @@ impl Node {
         match self {
             Self::Dir | Self::Tmpfs { .. } | Self::Devices { .. } | Self::Proc { .. } => true,
             Self::Bind { source, .. } => source.kind == Kind::Directory,
-            Self::File { .. } | Self::Link { .. } => false,
+            Self::File { .. } | Self::Link { .. } | Self::LogSocket { .. } => false,
         }
     }
 
@@ -192,8 +193,9 @@ impl Node {
             Self::Link { to } => Step::Symlink { at, to },
             Self::Bind { source, access } => Step::Bind { source, at, access },
             Self::Tmpfs { size, mode, uid, gid, access } => Step::Tmpfs { at, size, mode, uid, gid, access },
-            Self::Devices { nodes, links, ruleset } => Step::Devices { at, nodes, links, ruleset },
+            Self::Devices { nodes, links, devfs } => Step::Devices { at, nodes, links, devfs },
             Self::Proc { view } => Step::Proc { at, view },
+            Self::LogSocket { to } => Step::LogSocket { at, to },
         }
     }
 }

@@ -107,6 +107,7 @@ fn rule(planned: Planned, report: &mut Report) -> Vec<Planned> {
         | Step::MakeHostDir { .. }
         | Step::MakeCgroup { .. }
         | Step::Allow { .. }
+        | Step::LogSocket { .. }
         | Step::Confine(_) => Vec::new(),
     }
 }

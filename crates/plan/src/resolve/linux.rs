@@ -39,7 +39,7 @@ pub(super) fn base(spec: &Spec, facts: &Facts, inside: &mut Inside, report: &mut
     if let Some(view) = view {
         let why = match view {
             ProcView::Pid => "proc = \"pid\": the jail's own processes",
-            ProcView::Full => "proc = \"full\"",
+            ProcView::Full | ProcView::Descriptors => "proc = \"full\"",
         };
         let put = inside.put(RootPath::fixed("/proc"), Entry::new(Node::Proc { view }, Origin::Base, why));
         report.keep(put);
@@ -55,7 +55,7 @@ pub(super) fn base(spec: &Spec, facts: &Facts, inside: &mut Inside, report: &mut
     // Without /proc these would lead nowhere.
     let own = view.map_or(&[][..], |_| &DEVICE_LINKS[..]);
     let links = own.iter().map(|(name, to)| ((*name).into(), (*to).into())).collect();
-    let node = Node::Devices { nodes, links, ruleset: None };
+    let node = Node::Devices { nodes, links, devfs: None };
     let put =
         inside.put(RootPath::fixed("/dev"), Entry::new(node, Origin::Base, "the devices that every program expects"));
     report.keep(put);

@@ -1,5 +1,6 @@
 //! What of freebsd is refused.
 
+use thinjail_plan::path::RootPath;
 use thinjail_plan::plan::By;
 
 use super::*;
@@ -47,4 +48,20 @@ fn hooks_are_run_in_the_order_of_jail_8() {
     let hooks = "\"exec.stop\" = \"c\"\n\"exec.start\" = \"b\"\n\"exec.prestart\" = \"a b\"";
     let text = World::freebsd(1_302_001).plan(&format!("user = \"www\"\n[freebsd.params]\n{hooks}")).to_string();
     assert!(text.contains(" exec.prestart=\"a b\" exec.start=b exec.stop=c"), "{text}");
+}
+
+#[test]
+fn descriptors_processes_and_the_log_are_there_on_request_only() {
+    let mut world = World::freebsd(1_302_001);
+    world.put("/var/run/log", Kind::Socket);
+    let places = |profile: &str| {
+        let plan = world.plan(&format!("user = \"www\"\n{profile}"));
+        ["/dev/fd", "/proc", "/var/run/log"].map(|at| plan.paths().contains_key(&RootPath::new(at).unwrap()))
+    };
+    assert_eq!(places(""), [false; 3]);
+    assert_eq!(places("proc = \"none\""), [false; 3]);
+    assert_eq!(places("devices = [\"fd\", \"log\", \"shm\"]\nproc = \"full\""), [true; 3]);
+    let below = "user = \"www\"\ndevices = [\"log\"]\nwrite = [\"/var/run\"]";
+    assert!(world.problem(below).0.starts_with("/var/run/log can't be made (devices: log)"));
+    assert_eq!(world.problem("user = \"www\"\nproc = \"fill\"").1, "did you mean \"full\"?");
 }

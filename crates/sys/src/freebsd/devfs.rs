@@ -1,7 +1,7 @@
 //! devfs(8)'s rules, by ioctl(2) on a directory of devfs(5).
 //!
 //! A ruleset that nobody has loaded is empty, and a devfs mounted with it shows every device there is: so it is asked
-//! before, whether it holds rules.
+//! before, whether it holds rules; or rules of our own are put into a set that nobody uses.
 
 use std::io;
 use std::os::fd::{AsFd, AsRawFd};
@@ -53,6 +53,8 @@ const _: () = assert!(size_of::<Raw>() == 236);
 pub enum Rule {
     /// `path * hide`: everything.
     HideAll,
+    /// `path PATTERN hide`.
+    Hide(String),
     /// `path PATTERN unhide`.
     Unhide(String),
     /// Something that thinjail never makes.
@@ -81,6 +83,7 @@ impl Raw {
         match (self.conditions, self.actions, self.switches) {
             (0, SWITCH, HIDE) => Rule::HideAll,
             (BY_PATTERN, SWITCH, HIDE) if pattern == "*" => Rule::HideAll,
+            (BY_PATTERN, SWITCH, HIDE) => Rule::Hide(pattern),
             (BY_PATTERN, SWITCH, UNHIDE) => Rule::Unhide(pattern),
             _ => Rule::Other,
         }
@@ -92,6 +95,10 @@ impl Raw {
 /// # Errors
 /// ENOTTY where `devfs` is not on one.
 pub fn rules<Fd: AsFd>(devfs: Fd, ruleset: u16) -> io::Result<Vec<Rule>> {
+    Ok(all(devfs, ruleset)?.iter().map(Raw::rule).collect())
+}
+
+fn all<Fd: AsFd>(devfs: Fd, ruleset: u16) -> io::Result<Vec<Raw>> {
     let mut rules = Vec::new();
     let mut raw = Raw::empty(ruleset, 0);
     loop {
@@ -101,54 +108,63 @@ pub fn rules<Fd: AsFd>(devfs: Fd, ruleset: u16) -> io::Result<Vec<Rule>> {
             let error = io::Error::last_os_error();
             return if error.kind() == io::ErrorKind::NotFound { Ok(rules) } else { Err(error) };
         }
-        rules.push(raw.rule());
+        rules.push(raw);
         raw = Raw::empty(ruleset, (raw.id & 0xffff) as u16);
     }
 }
 
-/// Adds a rule at the end of a set.
+/// Makes a set of rules of the caller's own: its first rule hides the device of a name that no device has, and so tells whose
+/// the set is; then everything is hidden but what one of the patterns is about. False where the set has rules already.
 ///
 /// # Errors
 /// EINVAL for a pattern that is too long; EPERM inside a jail.
 ///
 /// devfs(8), "rule add".
-pub fn add<Fd: AsFd>(devfs: Fd, ruleset: u16, rule: &Rule) -> io::Result<()> {
-    let mut raw = Raw::empty(ruleset, 0);
-    raw.actions = SWITCH;
-    match rule {
-        Rule::HideAll => raw.switches = HIDE,
-        Rule::Unhide(pattern) => {
-            let bytes = pattern.as_bytes();
-            if bytes.len() >= PATTERN_LEN || bytes.contains(&0) {
-                return Err(io::ErrorKind::InvalidInput.into());
-            }
-            raw.conditions = BY_PATTERN;
-            raw.switches = UNHIDE;
-            raw.pattern[..bytes.len()].copy_from_slice(bytes);
-        }
-        Rule::Other => return Err(io::ErrorKind::InvalidInput.into()),
+pub fn make<Fd: AsFd>(devfs: Fd, ruleset: u16, mark: &str, shown: &[String]) -> io::Result<bool> {
+    // The kernel refuses a number that is taken: of two that want the same set one gets it.
+    match add(&devfs, raw(ruleset, 1, mark, HIDE)?) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => return Ok(false),
+        other => other?,
     }
+    add(&devfs, raw(ruleset, 2, "*", HIDE)?)?;
+    for (pattern, number) in shown.iter().zip(3..) {
+        add(&devfs, raw(ruleset, number, pattern, UNHIDE)?)?;
+    }
+    Ok(true)
+}
+
+fn raw(ruleset: u16, number: u16, pattern: &str, switch: i32) -> io::Result<Raw> {
+    let bytes = pattern.as_bytes();
+    if bytes.len() >= PATTERN_LEN || bytes.contains(&0) {
+        return Err(io::ErrorKind::InvalidInput.into());
+    }
+    let mut raw = Raw::empty(ruleset, number);
+    (raw.actions, raw.switches, raw.conditions) = (SWITCH, switch, BY_PATTERN);
+    raw.pattern[..bytes.len()].copy_from_slice(bytes);
+    Ok(raw)
+}
+
+fn add<Fd: AsFd>(devfs: Fd, mut raw: Raw) -> io::Result<()> {
     // SAFETY: RADD reads and writes one `Raw`, whose layout is the kernel's.
     let status = unsafe { libc::ioctl(devfs.as_fd().as_raw_fd(), RADD, &raw mut raw) };
     if status == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
 
-/// Takes every rule of a set away; the kernel forgets a set without rules that no mount uses.
-pub fn clear<Fd: AsFd>(devfs: Fd, ruleset: u16) -> io::Result<()> {
-    loop {
-        let mut raw = Raw::empty(ruleset, 0);
-        // SAFETY: RGETNEXT reads and writes one `Raw`, whose layout is the kernel's.
-        let status = unsafe { libc::ioctl(devfs.as_fd().as_raw_fd(), RGETNEXT, &raw mut raw) };
-        if status != 0 {
-            let error = io::Error::last_os_error();
-            return if error.kind() == io::ErrorKind::NotFound { Ok(()) } else { Err(error) };
-        }
+/// Takes every rule of a set away, the first one last; the kernel forgets a set without rules that no mount uses. Nothing happens
+/// to a set that is not so marked.
+pub fn clear<Fd: AsFd>(devfs: Fd, ruleset: u16, mark: &str) -> io::Result<()> {
+    let rules = all(&devfs, ruleset)?;
+    if rules.first().is_none_or(|first| first.rule() != Rule::Hide(mark.to_owned())) {
+        return Ok(());
+    }
+    for rule in rules.iter().rev() {
         // SAFETY: RDEL reads one number.
-        let status = unsafe { libc::ioctl(devfs.as_fd().as_raw_fd(), RDEL, &raw const raw.id) };
+        let status = unsafe { libc::ioctl(devfs.as_fd().as_raw_fd(), RDEL, &raw const rule.id) };
         if status != 0 {
             return Err(io::Error::last_os_error());
         }
     }
+    Ok(())
 }
 
 /// The sets that the kernel knows, in ascending order.

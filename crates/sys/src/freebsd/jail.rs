@@ -5,6 +5,7 @@
 
 use std::ffi::{CStr, CString};
 use std::io;
+use std::os::fd::{FromRawFd as _, OwnedFd};
 
 /// How long the kernel's words on a failure may be; jail(8) takes as much.
 pub const ERRMSG_LEN: usize = 256;
@@ -211,6 +212,35 @@ pub fn jail_get(by: By<'_>) -> Result<Option<Found>, Refused> {
         };
     }
     Ok(Some(Found { jid: Jid(found), name: until_nul(&name), path: until_nul(&path), dying: dying != 0 }))
+}
+
+/// `JAIL_OWN_DESC`, from FreeBSD 15 on; libc does not have it yet.
+const OWN_DESC: i32 = 0x80;
+
+/// `int jail_get(struct iovec *iov, unsigned int niov, JAIL_OWN_DESC)`: a descriptor that owns a jail, which is removed when it is
+/// closed. None where the kernel has no such thing, before 15: it refuses the flag.
+///
+/// # Errors
+/// EPERM where the caller is no root; ENOENT where there is no such jail.
+///
+/// jail_get(2).
+pub fn own(Jid(mut jid): Jid) -> io::Result<Option<OwnedFd>> {
+    let mut desc = -1i32;
+    let mut iov =
+        [text(c"jid"), part(&raw mut jid, size_of::<i32>()), text(c"desc"), part(&raw mut desc, size_of::<i32>())];
+    // SAFETY: each part names a local of this function with its length, which the kernel reads, or writes no further than.
+    let found = unsafe { libc::jail_get(iov.as_mut_ptr(), 4, OWN_DESC) };
+    if found < 0 {
+        let error = io::Error::last_os_error();
+        return if error.kind() == io::ErrorKind::InvalidInput { Ok(None) } else { Err(error) };
+    }
+    if desc < 0 {
+        return Ok(None);
+    }
+    // SAFETY: the kernel has just opened it for the caller, and nobody else knows of it.
+    let owner = unsafe { OwnedFd::from_raw_fd(desc) };
+    rustix::io::fcntl_setfd(&owner, rustix::io::FdFlags::CLOEXEC)?;
+    Ok(Some(owner))
 }
 
 pub(super) fn until_nul(bytes: &[u8]) -> String {

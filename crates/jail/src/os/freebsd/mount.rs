@@ -153,6 +153,15 @@ pub(super) fn tmpfs(
     }
 }
 
+/// fdescfs(5) or procfs(5): what the kernel tells of the jail's processes.
+pub(super) fn kernel(point: &Point, kind: &'static CStr) -> Result<Fsid, StepError> {
+    let name = kind.to_str().unwrap_or_default();
+    let flags = Flags::NOSUID.and(Flags::NOEXEC);
+    // A descriptor may be written to; nothing of a process may.
+    let flags = if kind == c"procfs" { flags.and(Flags::RDONLY) } else { flags };
+    on(point, name, &[(c"fstype", kind), (c"from", kind)], flags)
+}
+
 /// The root itself, on a directory that is made for it and taken away with it by whoever calls.
 pub(super) fn root(at: &HostPath, size: u64, mode: u32, uid: u32, gid: u32) -> Result<Fsid, StepError> {
     let what = || format!("mount tmpfs on {at}");
