@@ -110,7 +110,7 @@ pub fn planned(plan: &Plan) -> Listing {
                 put(at.as_str(), Kind::Directory, Said { mount: Some(mount), ..Said::default() });
             }
             Step::Confine(_) => {}
-            Step::MakeHostDir { .. } | Step::MakeCgroup { .. } | Step::Allow { .. } => {
+            Step::MakeHostDir { .. } | Step::MakeCgroup { .. } | Step::Allow { .. } | Step::LogSocket { .. } => {
                 panic!("a step of the host is inside: {step:?}")
             }
         }

@@ -8,6 +8,7 @@ mod guardian;
 mod hooks;
 mod identity;
 mod limits;
+mod log;
 mod mounts;
 mod params;
 mod rc_d;

@@ -14,19 +14,74 @@ use thinjail_tests::{need, skip};
 use crate::{profile, up};
 
 #[test]
-fn the_devices_are_those_of_the_jails_ruleset() {
+fn the_devices_are_those_that_are_named_and_few_others() {
     need!(skip::root());
     let _alone = alone();
-    let listed = thinjail(["run", "--user", "root", "--", "/bin/ls", "/dev"]).run();
-    let names: Vec<&str> = listed.expect_code(0).stdout.split_whitespace().collect();
-    // Ruleset 4 shows the terminals, too, which not every kernel has.
-    let names: Vec<&str> = names.into_iter().filter(|name| !["ptmx", "pts"].contains(name)).collect();
-    assert_eq!(names, ["fd", "null", "random", "stderr", "stdin", "stdout", "urandom", "zero"]);
-    for device in ["mem", "kmem", "io", "pci", "console", "devctl", "ada0", "vtbd0", "mdctl"] {
+    let before = Snapshot::take(&[]);
+    let names = |flags: &[&str]| {
+        let listed = thinjail(["run", "--user", "root"]).args(flags).args(["--", "/bin/ls", "/dev"]).run();
+        listed.expect_code(0).stdout.split_whitespace().map(String::from).collect::<Vec<_>>()
+    };
+    assert_eq!(names(&[]), ["fd", "null", "random", "stderr", "stdin", "stdout", "urandom", "zero"]);
+    let more = names(&["--devices", "full"]);
+    assert_eq!(more, ["fd", "full", "null", "random", "stderr", "stdin", "stdout", "urandom", "zero"]);
+    for device in ["mem", "kmem", "io", "pci", "console", "devctl", "ada0", "vtbd0", "mdctl", "klog", "ptmx", "tty"] {
         let script = format!("test -e /dev/{device}");
         let there = thinjail(["run", "--user", "root", "--", "/bin/sh", "-c", &script]).run();
         assert_eq!(there.code(), Some(1), "{device}: {}", there.stderr);
     }
+    let terminal = thinjail(["run", "--devices", "pts", "--", "/bin/sh", "-c", "exec 3<>/dev/ptmx && echo got"]).run();
+    assert_eq!(terminal.stdout, "got\n", "{terminal:?}");
+    before.assert_same_now(&[]);
+}
+
+#[test]
+fn a_device_that_comes_later_is_not_seen_and_the_rules_go_after_the_mount() {
+    need!(skip::root());
+    need!(skip::program("devfs"));
+    let _alone = alone();
+    let temp = TempDir::new();
+    let before = Snapshot::take(&[]);
+    let sets = || said("devfs", &["rule", "showsets"]);
+    let known = sets();
+    let jail = up(&temp, "ruled", "");
+    let own: Vec<String> = sets().into_iter().filter(|set| !known.contains(set)).collect();
+    assert_eq!(own.len(), 1, "{own:?}");
+    let rules = said("devfs", &["rule", "-s", &own[0], "show"]);
+    assert!(rules[0].contains("thinjail of ruled") && rules[1].contains("path * hide"), "{rules:#?}");
+    // A clone that is made now: the jail's devfs applies its rules to it.
+    let _opened = fs::File::options().read(true).write(true).open("/dev/ptmx");
+    let inside = fs::read_dir("/var/run/thinjail/roots/ruled/dev").unwrap();
+    let names: Vec<String> = inside.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    assert!(!names.iter().any(|name| name == "pts"), "{names:?}");
+    jail.stop();
+    before.assert_same_now(&[]);
+}
+
+#[test]
+fn a_ruleset_of_the_host_is_taken_if_it_has_rules() {
+    need!(skip::root());
+    need!(skip::program("devfs"));
+    let _alone = alone();
+    let temp = TempDir::new();
+    if !said("devfs", &["rule", "showsets"]).contains(&"4".to_owned()) {
+        skip!("the host's ruleset 4 is not loaded: service devfs start");
+    }
+    let with = |number: u16| {
+        let profiles = profile(&temp, "ruled", "ls /dev", &format!("[freebsd.params]\ndevfs_ruleset = \"{number}\"\n"));
+        let text = fs::read_to_string(profiles.join("ruled.toml")).unwrap();
+        temp.profile("ruled", &text.replacen("[\"sleep\"]", "[\"ls\"]", 1));
+        thinjail(["run", "ruled"]).profiles(&profiles).run()
+    };
+    let shown = with(4);
+    assert!(shown.expect_code(0).stdout.contains("ptmx"), "{shown:?}");
+    with(4711).expect_code(125).expect_stderr(&["4711", "has no rules", "help:"]);
+}
+
+/// What a command of the host says, line by line.
+fn said(program: &str, args: &[&str]) -> Vec<String> {
+    let said = Command::new(program).args(args).output().unwrap();
+    String::from_utf8_lossy(&said.stdout).lines().map(String::from).collect()
 }
 
 #[test]

@@ -159,6 +159,29 @@ fn a_fib_that_is_not_there_is_refused_and_one_that_is_is_set() {
 }
 
 #[test]
+fn processors_are_the_jails_and_nobody_in_it_takes_others() {
+    need!(skip::root());
+    let cpuset = need!(skip::program("cpuset")).display().to_string();
+    let count: u32 = sysctl("hw.ncpu").and_then(|count| count.parse().ok()).unwrap_or(1);
+    let _alone = alone();
+    let temp = TempDir::new();
+    let with = |cpus: &str| {
+        let script = format!("{cpuset} -g -p 0 2>&1; {cpuset} -l 0-{} true && echo more; {cpuset} -g", count - 1);
+        let head = format!("command = [\"/bin/sh\", \"-c\", \"{script}\"]\nprograms = [\"cpuset\", \"true\"]\n");
+        let more = format!("user = \"root\"\n[freebsd.params]\n\"exec.cpuset\" = \"{cpus}\"\n");
+        thinjail(["run", "cpus"]).profiles(&temp.profile("cpus", &format!("{head}{more}"))).run()
+    };
+    for wrong in [count.to_string(), "one".into(), String::new(), "1-0".into()] {
+        with(&wrong).expect_code(125).expect_stderr(&["exec.cpuset", "help:"]);
+    }
+    if count < 2 {
+        skip!("this machine has one processor");
+    }
+    let said = with("1").stdout;
+    assert!(said.contains("mask: 1\n") && !said.contains("more") && !said.contains("mask: 0"), "{said}");
+}
+
+#[test]
 fn a_jail_inside_a_jail_is_refused_unless_children_are_allowed() {
     need!(skip::root());
     need!(skip::program("jail"));

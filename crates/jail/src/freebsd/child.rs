@@ -33,6 +33,7 @@ pub(super) struct Child {
     params: jail::Params,
     class: LoginClass,
     fib: Option<i32>,
+    cpus: Vec<usize>,
     limits: Vec<(Resource, Rlimit)>,
     /// The primary one first.
     groups: Vec<u32>,
@@ -87,7 +88,7 @@ impl Child {
                 .help("see login.conf(5), and run cap_mkdb(1) after a change".to_owned())
         })?;
         let name = text(params.name())?;
-        let fib = params.fib();
+        let (fib, cpus) = (params.fib(), params.cpus().to_vec());
         Ok(Self {
             program: text(exec.program.as_str())?,
             argv: StringList::new(argv),
@@ -97,6 +98,7 @@ impl Child {
             params: jail::Params::new(params.into_values()),
             class,
             fib,
+            cpus,
             limits,
             groups: std::iter::once(exec.ids.gid).chain(exec.ids.groups.iter().copied()).collect(),
             uid: exec.ids.uid,
@@ -106,6 +108,11 @@ impl Child {
             tty: exec.tty,
             waits,
         })
+    }
+
+    /// The processors of its jail; none named is all.
+    pub(super) fn cpus(&self) -> &[usize] {
+        &self.cpus
     }
 
     /// What the child does, to its end.

@@ -16,6 +16,8 @@ pub(super) struct Params {
     name: String,
     /// The routing table of all that the program opens: exec.fib is no parameter of the kernel's.
     fib: Option<i32>,
+    /// The processors of the jail.
+    cpus: Vec<usize>,
     values: Vec<(CString, Value)>,
 }
 
@@ -28,7 +30,8 @@ impl Params {
     /// # Errors
     /// A name that this kernel does not have, a value that is none of its type.
     pub(super) fn new(params: &[(String, String)]) -> Result<Self, RunError> {
-        let mut all = Self { name: String::new(), fib: None, values: Vec::with_capacity(params.len() + 1) };
+        let values = Vec::with_capacity(params.len() + 1);
+        let mut all = Self { name: String::new(), fib: None, cpus: Vec::new(), values };
         for (name, value) in params {
             let bad = |why: String| RunError::setup(format!("set the jail's parameter {name}"), io::Error::other(why));
             let looked = |name: &str| {
@@ -36,6 +39,11 @@ impl Params {
             };
             if name == "exec.fib" {
                 all.fib = Some(fib(value).map_err(|why| bad(why.into()).help("see the sysctl net.fibs".to_owned()))?);
+                continue;
+            }
+            if name == "exec.cpuset" {
+                let help = "write processors of this machine: \"0,2-3\"";
+                all.cpus = cpus(value).map_err(|why| bad(why.into()).help(help.to_owned()))?;
                 continue;
             }
             let mut kind = looked(name)?;
@@ -74,6 +82,11 @@ impl Params {
         self.fib
     }
 
+    /// The processors that it may use; none named is all.
+    pub(super) fn cpus(&self) -> &[usize] {
+        &self.cpus
+    }
+
     /// Where its root is.
     pub(super) fn set_path(&mut self, root: &HostPath) {
         if let Ok(path) = CString::new(root.as_str()) {
@@ -92,6 +105,22 @@ fn fib(value: &str) -> Result<i32, &'static str> {
     let fib: i32 = value.parse().map_err(|_| "its value is no number")?;
     let count = sysctlbyname_int(c"net.fibs").unwrap_or(1);
     if (0..count).contains(&fib) { Ok(fib) } else { Err("this kernel has no such routing table") }
+}
+
+/// A list as cpuset(1) has it.
+fn cpus(value: &str) -> Result<Vec<usize>, &'static str> {
+    let count = sysctlbyname_int(c"hw.ncpu").ok().and_then(|count| usize::try_from(count).ok()).unwrap_or(1);
+    let mut all = Vec::new();
+    for range in value.split(',') {
+        let (first, last) = range.split_once('-').unwrap_or((range, range));
+        let number = |text: &str| text.trim().parse::<usize>().map_err(|_| "its value is no list of processors");
+        let (first, last) = (number(first)?, number(last)?);
+        if last >= count {
+            return Err("this machine has no such processor");
+        }
+        all.extend(first..=last);
+    }
+    if all.is_empty() { Err("its value is no list of processors") } else { Ok(all) }
 }
 
 /// `allow.nomlock` without its `no`.

@@ -9,7 +9,7 @@ use rustix::pipe::{PipeFlags, pipe_with};
 use rustix::process::{Pid, Signal, WaitOptions, kill_process, waitpid};
 use thinjail_plan::plan::Plan;
 use thinjail_sys::freebsd::jail::Jid;
-use thinjail_sys::freebsd::process::{Side, fork};
+use thinjail_sys::freebsd::process::{self, Side, fork};
 
 use super::Clock;
 use super::child::{self, Child};
@@ -35,13 +35,14 @@ pub(super) fn start(
     let (childs_go, go) = pipe_with(PipeFlags::CLOEXEC)
         .map_err(|cause| RunError::setup("make a pipe to the jail's first process".into(), cause.into()))?;
     let begin = std::time::Instant::now();
+    let cpus = child.cpus().to_vec();
     let main =
         match fork().map_err(|cause| RunError::setup(format!("start a process for {}", plan.exec.program), cause))? {
             Side::Parent(pid) => pid,
             Side::Child => child.run(childs_report.as_fd(), childs_go.as_fd()),
         };
     drop((childs_report, childs_go));
-    let jail = match await_exec(plan, &report, &go, hooks, signals) {
+    let jail = match await_exec(plan, (&report, &go), &cpus, hooks, signals) {
         Ok(jid) => Jail { main, jid, guardian },
         Err((error, jid)) => {
             let _ = kill_process(main, Signal::KILL);
@@ -60,8 +61,8 @@ pub(super) fn start(
 /// Hears the child until execve(2) has closed its end, or a failure; with the jail's number, as soon as it has one.
 fn await_exec(
     plan: &Plan,
-    report: &OwnedFd,
-    go: &OwnedFd,
+    (report, go): (&OwnedFd, &OwnedFd),
+    cpus: &[usize],
     hooks: &Hooks<'_>,
     signals: &Signals,
 ) -> Result<Jid, (RunError, Option<Jid>)> {
@@ -79,6 +80,11 @@ fn await_exec(
         match hear(report) {
             Ok(Some(Message::Attached { jid: number })) => {
                 jid = Some(Jid(number));
+                if !cpus.is_empty() {
+                    process::set_cpus(Jid(number), cpus).map_err(|cause| {
+                        (RunError::setup("give the jail the processors of exec.cpuset".into(), cause), jid)
+                    })?;
+                }
                 for which in BEFORE {
                     hooks.run(which, jid).map_err(|error| (error, jid))?;
                 }

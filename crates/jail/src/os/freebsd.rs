@@ -303,8 +303,8 @@ impl Os for Host {
             },
             Undo::RemoveCgroup { .. } => Err(StepError::NotHere { system: "FreeBSD" }),
             Undo::ClearRuleset { number, jail } => {
-                let dev = self.on_host(&RootPath::fixed("/dev"))?;
-                let is_dev = |undo: &Undo| matches!(undo, Undo::Unmount { at, .. } if *at == dev);
+                let dev = format!("{}/dev", self.root);
+                let is_dev = |undo: &Undo| matches!(undo, Undo::Unmount { at, .. } if at.as_str() == dev);
                 devices::clear_ruleset(*number, jail, mount::below(&self.root)?.iter().any(is_dev))
             }
         }

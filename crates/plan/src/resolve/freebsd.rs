@@ -117,7 +117,7 @@ pub(super) fn confine(
 }
 
 fn refused(param: &str) -> Option<&'static str> {
-    if param.starts_with("exec.") && param != "exec.fib" {
+    if param.starts_with("exec.") && !["exec.cpuset", "exec.fib"].contains(&param) {
         return Some(
             "write the keys for it: user, umask, env, command; hooks are exec.prepare, exec.prestart and their kin",
         );

@@ -6,6 +6,8 @@ use std::os::fd::RawFd;
 
 use rustix::process::Pid;
 
+use super::jail::Jid;
+
 pub use crate::both::process::{exit, is_directory, is_inherited, keep_on_exec};
 
 // SAFETY: <sys/socket.h> declares it so.
@@ -119,14 +121,14 @@ pub fn setfib(fib: i32) -> io::Result<()> {
     if status == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
 
-/// `int cpuset_setaffinity(CPU_LEVEL_WHICH, CPU_WHICH_PID, -1, sizeof mask, &mask)`: the processors that the caller, and what it
-/// starts, may run on.
+/// `int cpuset_setaffinity(CPU_LEVEL_WHICH, CPU_WHICH_JAIL, jid, sizeof mask, &mask)`: the processors that a jail may run on, which
+/// nobody in it can change.
 ///
 /// # Errors
-/// EDEADLK where none of them is left to the caller.
+/// EDEADLK or EINVAL where none of them is left to it, or is not there; ESRCH where there is no such jail.
 ///
 /// cpuset_setaffinity(2).
-pub fn set_cpus(cpus: &[usize]) -> io::Result<()> {
+pub fn set_cpus(Jid(jid): Jid, cpus: &[usize]) -> io::Result<()> {
     // SAFETY: all-zero is a set with no processor in it.
     let mut mask: libc::cpuset_t = unsafe { std::mem::zeroed() };
     for cpu in cpus {
@@ -140,8 +142,8 @@ pub fn set_cpus(cpus: &[usize]) -> io::Result<()> {
     let status = unsafe {
         libc::cpuset_setaffinity(
             libc::CPU_LEVEL_WHICH,
-            libc::CPU_WHICH_PID,
-            -1,
+            libc::CPU_WHICH_JAIL,
+            libc::id_t::from(jid),
             size_of::<libc::cpuset_t>(),
             &raw const mask,
         )
