@@ -1,5 +1,5 @@
 //! One set of files a rule, made by the system's linker, and the real loader asked for the same.
-#![allow(clippy::unwrap_used, clippy::panic, clippy::print_stderr)]
+#![allow(clippy::unwrap_used, clippy::panic)]
 
 #[path = "linked/cache.rs"]
 mod cache;

@@ -1,6 +1,6 @@
 //! Files as others publish them, for FreeBSD and for processors that this machine does not have, resolved against a tree
 //! that stands for their system.
-#![allow(clippy::unwrap_used, clippy::panic, clippy::print_stderr)]
+#![allow(clippy::unwrap_used, clippy::panic)]
 
 #[allow(dead_code)]
 #[path = "rules/elf_file.rs"]
@@ -14,29 +14,26 @@ use thinjail_closure::closure::{Closure, Finder, How, Loader, Objects, Request, 
 use thinjail_closure::hints::ld_elf_hints;
 use thinjail_closure::machine::Machine;
 use thinjail_closure::tree::DirTree;
-use thinjail_tests::skip;
+use thinjail_tests::figures::show;
+use thinjail_tests::skip::Lack;
 use thinjail_tests::temp::TempDir;
+use thinjail_tests::{need, skip};
 
-/// The file `name` of a package of npm's, below `to`. None without npm, which is no package of Debian's that could be asked
-/// for where Node.js comes from its makers.
-fn published(package: &str, name: &str, to: &TempDir) -> Option<PathBuf> {
-    let Ok(npm) = skip::program("npm") else {
-        eprintln!("no npm: {package} is not looked at");
-        return None;
-    };
+/// The file `name` of a package of npm's, below `to`.
+fn published(package: &str, name: &str, to: &TempDir) -> Result<PathBuf, Lack> {
+    let npm = skip::program("npm")?;
     let scratch = TempDir::new();
     let cache = scratch.at("cache");
     let args = ["pack", "--silent", "--cache", &cache, package];
     let packed = Command::new(npm).args(args).current_dir(scratch.path()).output().unwrap();
     let file = String::from_utf8(packed.stdout).unwrap();
     if !packed.status.success() {
-        eprintln!("npm has no {package}: {}", String::from_utf8_lossy(&packed.stderr));
-        return None;
+        return Err(Lack::new(format!("npm has no {package}: {}", String::from_utf8_lossy(&packed.stderr))));
     }
     let unpacked =
         Command::new("tar").arg("xzf").arg(scratch.path().join(file.trim())).arg("-C").arg(to.path()).status();
     assert!(unpacked.unwrap().success());
-    Some(to.path().join("package").join(name))
+    Ok(to.path().join("package").join(name))
 }
 
 fn put(tree: &TempDir, path: &str, elf: &Elf) {
@@ -80,8 +77,8 @@ fn libraries(closure: &Closure) -> Vec<&str> {
 #[test]
 fn a_program_and_a_plugin_for_freebsd_find_all_below_another_root() {
     let tree = freebsd();
-    let Some(_) = published("lightningcss-cli-freebsd-x64@1.33.0", "lightningcss", &tree) else { return };
-    let Some(_) = published("@parcel/watcher-freebsd-x64@2.6.0", "watcher.node", &tree) else { return };
+    need!(published("lightningcss-cli-freebsd-x64@1.33.0", "lightningcss", &tree));
+    need!(published("@parcel/watcher-freebsd-x64@2.6.0", "watcher.node", &tree));
     let request = Request::new("/package/lightningcss");
     let alone = find(&tree, &request);
     assert_eq!((alone.loader, alone.missing.len()), (Some(Loader::FreeBsd), 0));
@@ -105,7 +102,8 @@ fn what_our_cross_linker_made_for_freebsd_finds_all_below_another_root() {
     let built = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/freebsd/build/x86_64-unknown-freebsd");
     let programs = ["debug/thinjail", "release/thinjail"].map(|program| built.join(program));
     let Some(program) = programs.iter().find(|program| program.exists()) else {
-        eprintln!("nothing was built for FreeBSD yet");
+        assert!(std::env::var_os("THINJAIL_CROSS_LINKED").is_none(), "nothing was built for FreeBSD");
+        show("nothing was built for FreeBSD yet");
         return;
     };
     let tree = freebsd();
@@ -125,7 +123,7 @@ fn plugins_for_other_processors_and_libcs_find_all_below_another_root() {
     ];
     for (name, machine, interpreter, loader) in cases {
         let tree = TempDir::new();
-        let Some(_) = published(&format!("@parcel/watcher-{name}@2.6.0"), "watcher.node", &tree) else { return };
+        need!(published(&format!("@parcel/watcher-{name}@2.6.0"), "watcher.node", &tree));
         let directory = match (machine, loader) {
             (_, Loader::Musl) => "/usr/lib",
             (Machine::AARCH64, _) => "/usr/lib/aarch64-linux-gnu",

@@ -28,7 +28,8 @@ const STAGES: &[Stage] = &[
     ("man", man),
     ("shell", shell),
     ("hello", hello),
-    ("freebsd", |workspace, _| Ok(freebsd::check(workspace)? & freebsd::build(workspace)?)),
+    ("alone", alone),
+    ("freebsd", |workspace, _| Ok(freebsd::check(workspace)? & freebsd::build(workspace)? && cross_linked(workspace)?)),
     ("rehearse", |workspace, _| freebsd::rehearse(workspace)),
     ("init", |workspace, totals| {
         let counted = init::test(workspace)?;
@@ -118,6 +119,19 @@ fn readme_test(workspace: &Workspace, totals: &mut Totals) -> Result<bool> {
 fn docs(workspace: &Workspace, _: &mut Totals) -> Result<bool> {
     let words = ["doc", "--workspace", "--no-deps", "--document-private-items", "--locked"];
     command::succeeds(workspace.cargo(&words).env("RUSTDOCFLAGS", "-D warnings"))
+}
+
+/// The crate of closures is of use without the others: its package builds by itself.
+fn alone(workspace: &Workspace, _: &mut Totals) -> Result<bool> {
+    command::succeeds(&mut workspace.cargo(&["package", "--package", "thinjail-closure", "--locked", "--allow-dirty"]))
+}
+
+/// The closure of what was just linked for FreeBSD, below a tree that stands for it. On a clean clone there was nothing to
+/// look at when the other tests ran.
+fn cross_linked(workspace: &Workspace) -> Result<bool> {
+    let words =
+        ["test", "--package", "thinjail-closure", "--locked", "--test", "published", "what_our_cross_linker_made"];
+    command::succeeds(workspace.cargo(&words).env("THINJAIL_CROSS_LINKED", "1"))
 }
 
 fn man(workspace: &Workspace, _: &mut Totals) -> Result<bool> {

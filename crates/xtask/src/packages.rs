@@ -12,10 +12,12 @@ use crate::error::{Context, Error, Result};
 pub(crate) struct Package {
     pub(crate) name: &'static str,
     pub(crate) why: &'static str,
+    /// Where this program is there, whoever it came from, the package is not asked for.
+    program: Option<&'static str>,
 }
 
 const fn package(name: &'static str, why: &'static str) -> Package {
-    Package { name, why }
+    Package { name, why, program: None }
 }
 
 /// All of them. A new one goes here with its reason, and nowhere else.
@@ -24,7 +26,7 @@ const PACKAGES: &[Package] = &[
     package("bind9-dnsutils", "dig, the client of unbound and dnsmasq"),
     package("busybox-static", "a static program for the jail; and the probe that walks the tree from inside"),
     package("curl", "the client of nginx"),
-    package("debootstrap", "makes the virtual machine's system"),
+    package("debootstrap", "makes the virtual machine's system, and those of other processors to look at"),
     package("dns-root-data", "the trust anchor that unbound starts with"),
     package("dnsmasq", "a daemon whose shipped profile is tested"),
     package("e2fsprogs", "makes its disk"),
@@ -44,6 +46,8 @@ const PACKAGES: &[Package] = &[
     package("musl", "its loader, which the closure is compared with"),
     package("nginx", "a daemon whose shipped profile is tested"),
     package("nodejs", "a runtime that is tested"),
+    // With Node.js from its makers it comes along, and Debian's would not fit.
+    Package { program: Some("npm"), ..package("npm", "fetches files for FreeBSD and other processors to look at") },
     package("openjdk-17-jdk-headless", "a runtime that is tested, and the compiler of its test"),
     package("openssh-client", "the client of sshd"),
     package("openssh-server", "a daemon whose shipped profile is tested"),
@@ -51,8 +55,9 @@ const PACKAGES: &[Package] = &[
     package("perl", "a runtime that is tested"),
     package("php8.2-fpm", "a daemon whose shipped profile is tested, and a runtime"),
     package("postgresql-15", "a daemon whose shipped profile is tested, and its clients"),
-    package("python3-venv", "where the linker for FreeBSD is installed"),
+    package("python3-venv", "where the linker for FreeBSD is installed, and what fetches modules of others"),
     package("qemu-system-x86", "runs it"),
+    package("qemu-user-static", "runs the loader of ARM, which the closure is compared with"),
     package("redis-server", "a daemon whose shipped profile is tested"),
     package("redis-tools", "the client of redis"),
     package("ruby", "a runtime that is tested"),
@@ -107,7 +112,13 @@ fn missing_of(packages: &[Package]) -> Vec<Package> {
 
 fn absent(packages: &[Package], listing: &str) -> Vec<Package> {
     let installed: Vec<&str> = listing.lines().filter_map(|line| line.strip_prefix("installed ")).collect();
-    packages.iter().filter(|package| !installed.contains(&package.name)).copied().collect()
+    let there = |package: &Package| installed.contains(&package.name) || package.program.is_some_and(is_in_path);
+    packages.iter().filter(|package| !there(package)).copied().collect()
+}
+
+fn is_in_path(program: &str) -> bool {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    std::env::split_paths(&path).any(|directory| directory.join(program).is_file())
 }
 
 /// The one command that installs these.
@@ -203,6 +214,14 @@ mod tests {
             .collect();
         let names: Vec<&str> = absent(PACKAGES, &listing).iter().map(|package| package.name).collect();
         assert_eq!(names, ["curl", "nginx"]);
+    }
+
+    #[test]
+    fn a_package_whose_program_came_from_elsewhere_is_not_absent() {
+        let of = |program| Package { program: Some(program), ..package("x", "y") };
+        assert_eq!(absent(&[of("sh")], "").len(), 0);
+        assert_eq!(absent(&[of("no-such-program")], "").len(), 1);
+        assert_eq!(absent(&[of("no-such-program")], "installed x\n").len(), 0);
     }
 
     #[test]

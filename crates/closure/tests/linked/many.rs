@@ -3,6 +3,7 @@
 use std::fs;
 use std::time::Instant;
 
+use thinjail_tests::figures::show;
 use thinjail_tests::need;
 
 use super::set::{GLIBC, Set, object};
@@ -29,7 +30,7 @@ fn five_thousand_libraries_in_a_chain_are_the_loaders() {
     }
     let start = Instant::now();
     let closure = set.find("main");
-    eprintln!("{} members in {:?}", closure.members.len(), start.elapsed());
+    show(&format!("a chain of {} members in {:?}", closure.members.len(), start.elapsed()));
     assert_eq!(closure.members.len(), COUNT + 2);
     assert_eq!(set.ours(&closure), set.theirs(&set.trace("main")));
 }
