@@ -90,11 +90,12 @@ fn an_upgraded_library_is_stale_with_its_package_until_a_restart() {
     let redis = need!(skip::program("redis-server"));
     let _alone = alone();
     let temp = TempDir::new();
+    let more = temp.file("more", "x").display().to_string();
     let toml = format!(
         "command = [\"{}\", \"--port\", \"0\", \"--unixsocket\", \"/tmp/socket\", \"--save\", \"\"]\nuser = \"redis\"\n\
          tmp = true\nread = [\"{}\"]\n",
         redis.display(),
-        temp.file("more", "x").display()
+        more
     );
     let jail = Jail::new(&temp, "library", &toml);
     let plan = thinjail(["plan", "--json", &jail.name]).profiles(&jail.profiles).plan();
@@ -123,6 +124,11 @@ fn an_upgraded_library_is_stale_with_its_package_until_a_restart() {
     let json: serde_json::Value = serde_json::from_str(&jail.ask(&["status", "--json"]).stdout).unwrap();
     assert_eq!(json["stale"][0]["package"], "libssl3", "{json}");
 
+    // A command that loads it would get the old one: an error before anything; others run.
+    let exec = |words: &[&str]| thinjail(["exec", &jail.name]).args(words).profiles(&jail.profiles).run();
+    exec(&["openssl", "version"]).expect_code(125).expect_stderr(&["an older file at", "restart the jail"]);
+    assert_eq!(exec(&["cat", &more]).expect_code(0).stdout, "x", "as the daemon has it");
+
     // What is taken away altogether is no better.
     fs::remove_file(&library).unwrap();
     assert_eq!(jail.ask(&["status"]).stdout.matches("stale: ").count(), 1);
@@ -132,4 +138,5 @@ fn an_upgraded_library_is_stale_with_its_package_until_a_restart() {
     jail.ask(&["start"]).expect_code(0);
     let after = jail.ask(&["status"]);
     assert!(!after.expect_code(0).stdout.contains("stale: "), "{}", after.stdout);
+    exec(&["openssl", "version"]).expect_code(0);
 }

@@ -15,7 +15,7 @@ use clap::{Command, CommandFactory as _, FromArgMatches as _, Parser, Subcommand
 use thinjail_plan::facts::SystemKind;
 use thinjail_plan::spec::flag_hint;
 
-use crate::exit_code::{STATUS, TABLE};
+use crate::exit_code::{EXEC, STATUS, TABLE};
 use crate::report::Failure;
 pub(crate) use enable::{Disable, Enable, OfService};
 pub(crate) use ldd::Ldd;
@@ -42,6 +42,7 @@ Usage: thinjail VERB [FLAGS] ...
 
   run start                     a program in a jail; in the background
   stop status list clean        the jails that were started
+  exec shell                    a program of the host in a jail that runs
   enable disable                a jail as a service of the init system
   plan explain check            what would be done, and why; what would fail
   ldd                           the files that programs need to start
@@ -56,6 +57,10 @@ pub(crate) enum Verb {
     Run(Run),
     /// The same in the background: comes back once the program runs
     Start(Start),
+    /// Runs a program of the host in a jail that runs, with what it needs
+    Exec(Exec),
+    /// The same for sh(1), in a terminal of its own
+    Shell(OwnShell),
     #[command(flatten)]
     Life(Life),
     /// Makes a jail a service of the init system
@@ -197,6 +202,38 @@ pub(crate) struct Start {
     pub(crate) output: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) about: About,
+}
+
+/// `exec`.
+#[derive(Debug, clap::Args)]
+#[command(override_usage = "thinjail exec [FLAGS] NAME PROGRAM [ARGUMENTS]", after_help = EXEC)]
+pub(crate) struct Exec {
+    /// Runs as this user, without any capability; else as the jail's, with its own
+    #[arg(long, value_name = "NAME")]
+    pub(crate) user: Option<String>,
+    /// In a terminal of its own
+    #[arg(long, short)]
+    pub(crate) tty: bool,
+    /// Further programs it runs, with all they need
+    #[arg(long, value_name = "PROGRAM,...", value_delimiter = ',')]
+    pub(crate) programs: Vec<String>,
+    /// Name of the jail; then a program of the host and its arguments
+    #[arg(value_name = "NAME PROGRAM", trailing_var_arg = true, required = true, num_args = 2..)]
+    pub(crate) words: Vec<String>,
+}
+
+/// `shell`.
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXEC)]
+pub(crate) struct OwnShell {
+    /// Runs as this user, without any capability; else as the jail's, with its own
+    #[arg(long, value_name = "NAME")]
+    pub(crate) user: Option<String>,
+    /// Further programs beside ls(1), ps(1) and their like, with all they need
+    #[arg(long, value_name = "PROGRAM,...", value_delimiter = ',')]
+    pub(crate) programs: Vec<String>,
+    /// Name of the jail
+    pub(crate) name: String,
 }
 
 /// `plan`.
@@ -341,7 +378,13 @@ impl Args {
             return Ok((args, subject));
         }
         let (words, file) = (args.words(), args.profile());
-        if let Verb::Life(_) | Verb::Disable(_) | Verb::Doctor(_) | Verb::Completions(_) = args.verb {
+        if let Verb::Exec(_)
+        | Verb::Shell(_)
+        | Verb::Life(_)
+        | Verb::Disable(_)
+        | Verb::Doctor(_)
+        | Verb::Completions(_) = args.verb
+        {
             return Ok((args, Subject::Jail));
         }
         if let Verb::Enable(enable) = &args.verb {
@@ -371,7 +414,13 @@ impl Args {
         match &self.verb {
             Verb::Run(run) => &run.about.words,
             Verb::Start(start) => &start.about.words,
-            Verb::Life(_) | Verb::Enable(_) | Verb::Disable(_) | Verb::Doctor(_) | Verb::Completions(_) => &[],
+            Verb::Exec(_)
+            | Verb::Shell(_)
+            | Verb::Life(_)
+            | Verb::Enable(_)
+            | Verb::Disable(_)
+            | Verb::Doctor(_)
+            | Verb::Completions(_) => &[],
             Verb::Plan(plan) => &plan.about.words,
             Verb::Explain(explain) => &explain.words,
             Verb::Check(ask) | Verb::Facts(ask) => &ask.about.words,
@@ -386,7 +435,9 @@ impl Args {
             Verb::Plan(plan) => &plan.about.profile,
             Verb::Explain(explain) => &explain.profile,
             Verb::Check(ask) | Verb::Facts(ask) => &ask.about.profile,
-            Verb::Life(_)
+            Verb::Exec(_)
+            | Verb::Shell(_)
+            | Verb::Life(_)
             | Verb::Enable(_)
             | Verb::Disable(_)
             | Verb::Doctor(_)

@@ -4,6 +4,7 @@ mod check;
 mod completions;
 mod doctor;
 mod enable;
+mod exec;
 mod explain;
 mod facts;
 mod ldd;
@@ -34,6 +35,8 @@ pub(crate) fn execute(args: Args, subject: &Subject, clock: Clock) -> Result<Exi
     match args.verb {
         Verb::Run(run) => run::execute(run, subject, clock),
         Verb::Start(start) => start::execute(start, subject),
+        Verb::Exec(args) => exec::execute(args),
+        Verb::Shell(args) => exec::shell(args),
         Verb::Life(life) => life::execute(life),
         Verb::Enable(args) => enable::enable(args, subject),
         Verb::Disable(args) => enable::disable(&args),

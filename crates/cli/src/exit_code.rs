@@ -13,6 +13,8 @@ pub(crate) enum Exit {
     NotRunning,
     /// `status`: it could not be found out.
     Unknown,
+    /// `exec`, `shell`: the jail does not run.
+    NoJail,
     /// `run`: thinjail itself failed, and nothing was started.
     Ours,
     /// `run`: the program is there but can't be executed.
@@ -34,6 +36,11 @@ Exit codes elsewhere: 0 ok, 1 the answer is no, 2 the words make no sense";
 /// For the end of `status --help`; as the Linux Standard Base has them.
 pub(crate) const STATUS: &str = "Exit codes: 0 runs, 1 was killed and has left something, 3 does not run, 4 not known";
 
+/// For the end of `exec --help`; 7 is the Linux Standard Base's.
+pub(crate) const EXEC: &str = "\
+Exit codes: the program's own, or 128+n if it died of signal n; 7 the jail does not run,
+            125 thinjail failed, 126 not executable, 127 not found";
+
 impl Exit {
     /// The number.
     pub(crate) fn number(self) -> u8 {
@@ -43,6 +50,7 @@ impl Exit {
             Self::Usage => 2,
             Self::NotRunning => 3,
             Self::Unknown => 4,
+            Self::NoJail => 7,
             Self::Ours => 125,
             Self::NotExecutable => 126,
             Self::NotFound => 127,

@@ -25,7 +25,7 @@ fn thinjail(argv: Vec<OsString>) -> i32 {
     let clock = Clock::start();
     bug::report_panics();
     // A command line that can't be parsed may still be one of `run`, whose exit codes are the program's.
-    let running = argv.get(1).is_some_and(|verb| verb == "run");
+    let running = argv.get(1).is_some_and(|verb| ["run", "exec", "shell"].iter().any(|runs| verb == runs));
     let done = match Args::parse(&argv) {
         Ok((args, subject)) => commands::execute(args, &subject, clock),
         Err(Stop::Answer(text)) => report::answer(&text).map(|()| Exit::Ok),

@@ -3,6 +3,7 @@
 
 mod child;
 pub(crate) mod doctor;
+pub(crate) mod exec;
 mod guardian;
 mod hooks;
 mod limits;

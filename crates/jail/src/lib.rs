@@ -1,6 +1,7 @@
 //! Inspects the host, applies a plan, supervises, tears down.
 
 pub mod doctor;
+pub mod exec;
 pub mod inspect;
 pub mod life;
 pub mod run;

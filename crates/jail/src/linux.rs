@@ -1,9 +1,11 @@
 //! Linux: a tree built as a detached mount, a child in namespaces of its own that takes it as its root.
 
+mod borrow;
 mod capability;
 mod child;
 mod devices;
 pub(crate) mod doctor;
+pub(crate) mod exec;
 mod filter;
 mod handover;
 mod init;
@@ -12,6 +14,7 @@ mod limits;
 mod message;
 mod source;
 mod supervisor;
+mod terminal;
 mod tree;
 mod unprivileged;
 
@@ -296,7 +299,7 @@ fn start(plan: &Plan, made: &[HostDir], clock: &mut Clock, observer: &mut dyn Ob
     };
     let mut shown = Vec::new();
     if !confinement.landlocked {
-        let tree = tree::build(&plan.inside, made).map_err(end)?;
+        let tree = tree::build(&plan.inside, made, None).map_err(end)?;
         clock.phase("tree");
         // If it fails, pid 1 has told why.
         let _ = handover::send(&life, &tree);

@@ -8,6 +8,7 @@ mod etc;
 pub mod explain;
 pub mod facts;
 pub mod init;
+pub mod join;
 pub mod nearest;
 pub mod needs;
 pub mod path;

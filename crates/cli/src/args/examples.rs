@@ -20,6 +20,15 @@ const EXAMPLES: &[(&str, &[(&str, &str)])] = &[
             ("thinjail start --output /var/log/app.log app", "what it says is kept"),
         ],
     ),
+    (
+        "exec",
+        &[
+            ("thinjail exec redis redis-cli -s /run/redis/redis.sock ping", "a tool of the host, in redis's jail"),
+            ("thinjail exec nginx ps -A", "sees the jail, and nothing else"),
+            ("thinjail exec --tty --programs ls,cat nginx bash", "in a terminal, with two programs more"),
+        ],
+    ),
+    ("shell", &[("thinjail shell nginx", "to look around"), ("thinjail shell --user root nginx", "as root")]),
     ("stop", &[("thinjail stop nginx", "by the profile's stop-signal, within its stop-timeout")]),
     ("status", &[("thinjail status nginx", "for people"), ("thinjail status --json nginx", "for programs")]),
     ("list", &[("thinjail list", "all jails"), ("thinjail list --json", "for programs")]),

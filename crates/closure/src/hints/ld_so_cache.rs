@@ -10,7 +10,7 @@ use crate::machine::Machine;
 
 mod write;
 
-pub use write::write;
+pub use write::{merge, write};
 
 /// Where the loader looks for it.
 pub const PATH: &str = "/etc/ld.so.cache";

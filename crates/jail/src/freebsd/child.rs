@@ -77,12 +77,7 @@ impl Child {
         let text = |text: &str| CString::new(text).map_err(|_| bad(&format!("{text:?}"), "it has a NUL byte"));
         let argv = exec.argv.iter().map(|word| text(word)).collect::<Result<_, _>>()?;
         let env = exec.env.iter().map(|(name, value)| text(&format!("{name}={value}"))).collect::<Result<_, _>>()?;
-        let limits = own_limits(exec)
-            .map(|limit| match resource(&limit.resource) {
-                Some(resource) => Ok((resource, Rlimit { current: limit.value, maximum: limit.value })),
-                None => Err(bad(&limit.resource, "setrlimit(2) has no such limit")),
-            })
-            .collect::<Result<_, _>>()?;
+        let limits = own_rlimits(exec)?;
         let class = LoginClass::of_user(exec.ids.uid).map_err(|cause| {
             RunError::setup(format!("read the login class of uid {}", exec.ids.uid), cause)
                 .help("see login.conf(5), and run cap_mkdb(1) after a change".to_owned())
@@ -200,6 +195,18 @@ fn own_limits(exec: &Exec) -> impl Iterator<Item = &Limit> {
     let counted = sysctlbyname_int(c"kern.racct.enable").is_ok_and(|on| on != 0);
     let own = move |limit: &&Limit| limit.by == By::Process || (!counted && limit.resource == "maxproc");
     exec.limits.iter().filter(own)
+}
+
+/// The same as setrlimit(2) takes them.
+pub(super) fn own_rlimits(exec: &Exec) -> Result<Vec<(Resource, Rlimit)>, RunError> {
+    let of = |limit: &Limit| match resource(&limit.resource) {
+        Some(resource) => Ok((resource, Rlimit { current: limit.value, maximum: limit.value })),
+        None => {
+            let cause = io::Error::other("setrlimit(2) has no such limit");
+            Err(RunError::setup(format!("prepare {} for {}", limit.resource, exec.program), cause))
+        }
+    };
+    own_limits(exec).map(of).collect()
 }
 
 /// rctl(8)'s word as setrlimit(2) names it.

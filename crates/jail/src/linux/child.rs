@@ -34,7 +34,7 @@ use super::handover::{Buffer, Part};
 use super::message::{MARKS, Message, Phase};
 use super::tree::WITHIN;
 use super::unprivileged::USER;
-use super::{capability, handover, init, landlock, source};
+use super::{capability, exec, handover, init, landlock, source};
 use crate::run::RunError;
 
 /// Everything the child needs, in the form that the system calls take.
@@ -175,6 +175,44 @@ impl Child {
         };
         drop(report);
         init::run(main, life, self.wait_all, self.landlocked)
+    }
+
+    /// What a command beside a running jail does, which was born in the jail's namespaces. Comes back only with a failure, which
+    /// is told.
+    pub(super) fn run_beside(&self, life: &OwnedFd, report: BorrowedFd<'_>, terminal: Option<&OwnedFd>) -> ! {
+        let Failure { phase, index, errno } = self.become_command(life, report, terminal);
+        tell(report, Message::Failed { phase, index, errno });
+        process::exit(1)
+    }
+
+    fn become_command(&self, life: &OwnedFd, report: BorrowedFd<'_>, terminal: Option<&OwnedFd>) -> Failure {
+        let mut marks = [0; MARKS];
+        let enter = |marks: &mut [u64; MARKS]| -> Result<(), Failure> {
+            rustix::process::set_dumpable_behavior(DumpableBehavior::NotDumpable).map_err(at(Phase::Guard))?;
+            signal::all_default().map_err(io_at(Phase::Guard))?;
+            init::die_with_supervisor(life.as_fd()).map_err(at(Phase::Guard))?;
+            for group in &self.cgroups {
+                rustix::io::write(group, b"0").map_err(at(Phase::Group))?;
+            }
+            let proc = self.enter_namespaces()?;
+            take_tree(life.as_fd(), proc.as_ref(), marks)?;
+            drop(proc);
+            if let Some(terminal) = terminal {
+                exec::take_terminal(terminal).map_err(|(phase, errno)| Failure { phase, index: 0, errno })?;
+            }
+            self.drop_privileges()?;
+            // The change of ids has cleared it.
+            init::die_with_supervisor(life.as_fd()).map_err(at(Phase::Guard))
+        };
+        match enter(&mut marks) {
+            Ok(()) => {}
+            Err(failure) => return failure,
+        }
+        tell(report, Message::Ready { marks });
+        if let Err(error) = set_filter(self.filter.instructions()) {
+            return io_at(Phase::Filter)(error);
+        }
+        io_at(Phase::Exec)(execve(&self.program, &self.argv, &self.env))
     }
 
     /// Takes the root and starts the main process; gives its pid.

@@ -69,7 +69,7 @@ pub(super) fn read(source: &Source, made: &[HostDir]) -> Result<Vec<u8>, RunErro
 }
 
 /// A plan copies nothing larger.
-const COPIED_MOST: u64 = 1 << 20;
+pub(super) const COPIED_MOST: u64 = 1 << 20;
 
 /// What a kernel has to have.
 const KERNEL: &str =

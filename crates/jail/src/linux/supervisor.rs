@@ -153,7 +153,7 @@ pub(super) fn reap(init: Pid) -> std::io::Result<()> {
 }
 
 /// A status of wait(2).
-fn outcome(status: i32) -> Outcome {
+pub(super) fn outcome(status: i32) -> Outcome {
     match status & 0x7f {
         0 => Outcome::Exited((status >> 8) & 0xff),
         signal => Outcome::Signaled(signal),

@@ -16,6 +16,7 @@ use thinjail_plan::path::RootPath;
 use thinjail_plan::step::{Access, Content, Planned, ProcView, Source, Step};
 use thinjail_sys::linux::mount::mount_setattr;
 
+use super::borrow::{Borrowed, Lent};
 use super::devices;
 use super::source::{self, setting};
 use crate::os::linux::HostDir;
@@ -87,6 +88,8 @@ struct Builder<'a> {
     /// Whether this kernel attaches mounts to a detached tree; found out by the first one.
     attaches: Option<bool>,
     made: &'a [HostDir],
+    /// Where mounts of a running jail come from.
+    borrowed: Option<&'a Borrowed<'a>>,
     /// /dev, once everything in it is made and it is read-only.
     ready: Option<RootPath>,
     /// The directory that was last made something in. Steps come sorted by path, so the next one often goes there too.
@@ -100,10 +103,12 @@ enum Owner {
     Us,
     /// The host's: mountpoints must be there.
     Host,
+    /// A running jail's, with all that is mounted below it.
+    Jail,
 }
 
-/// Does every step that is done inside.
-pub(super) fn build(steps: &[Planned], made: &[HostDir]) -> Result<Tree, RunError> {
+/// Does every step that is done inside. What a running jail has already is borrowed from it.
+pub(super) fn build(steps: &[Planned], made: &[HostDir], borrowed: Option<&Borrowed<'_>>) -> Result<Tree, RunError> {
     let steps = steps.iter().map(|planned| &planned.step);
     let steps: Vec<&Step> = steps.filter(|step| !matches!(step, Step::Confine(_))).collect();
     let Some((Step::Tmpfs { at, size, mode, uid, gid, access }, mut steps)) = steps.split_first() else {
@@ -114,7 +119,7 @@ pub(super) fn build(steps: &[Planned], made: &[HostDir]) -> Result<Tree, RunErro
     }
     let root = tmpfs(at, *size, *mode, (*uid, *gid), Access { write: true, ..*access })?;
     let mut builder =
-        Builder { root, mounts: Vec::new(), late: Vec::new(), attaches: None, made, ready: None, last: None };
+        Builder { root, mounts: Vec::new(), late: Vec::new(), attaches: None, made, borrowed, ready: None, last: None };
     while let Some((step, rest)) = steps.split_first() {
         builder.step(step, rest)?;
         steps = rest;
@@ -173,6 +178,21 @@ fn lies_below(step: &Step, dir: &RootPath) -> bool {
 impl Builder<'_> {
     /// Does one step; `rest` are those to come.
     fn step(&mut self, step: &Step, rest: &[&Step]) -> Result<(), RunError> {
+        if let Some(borrowed) = self.borrowed
+            && let Some(at) = step.at()
+            && let Some(lent) = borrowed.mount(at, step)?
+        {
+            return match lent {
+                // What is mounted below it has come along.
+                _ if self.is_borrowed(at) => Ok(()),
+                Lent::Mount(mount, kind) => self.attach(mount, at, kind, Owner::Jail),
+                Lent::Nameless(Some(bytes)) => self.put_file(at, &Content::Bytes(bytes), 0o444, (0, 0)),
+                Lent::Nameless(None) => Ok(()),
+            };
+        }
+        if step.at().is_some_and(|at| self.is_borrowed(at)) && !matches!(step, Step::Bind { .. }) {
+            return Ok(());
+        }
         match step {
             Step::MakeDir { at, .. } | Step::PutFile { at, .. } | Step::Symlink { at, .. } if self.is_ready(at) => {
                 Ok(())
@@ -209,7 +229,7 @@ impl Builder<'_> {
         let parent = at.parent().unwrap_or_else(RootPath::root);
         let known = self.last.as_ref().is_some_and(|(last, _)| *last == parent);
         let (base, below, owner) = self.enclosing(at);
-        if owner == Owner::Host {
+        if owner != Owner::Us {
             return Err(io::Error::other("it lies in a directory of the host, where nothing is made"));
         }
         let Some((way, _)) = below.rsplit_once('/') else {
@@ -326,6 +346,11 @@ impl Builder<'_> {
         Ok(())
     }
 
+    /// Whether a place lies in what a running jail has.
+    fn is_borrowed(&self, at: &RootPath) -> bool {
+        self.enclosing(at).2 == Owner::Jail
+    }
+
     /// Whether all that is made below, as opposed to mounted, is made already.
     fn is_ready(&self, at: &RootPath) -> bool {
         self.ready.as_ref().is_some_and(|ready| at.below(ready).is_some_and(|below| !below.is_empty()))
@@ -395,9 +420,11 @@ impl Builder<'_> {
             look |= OFlags::DIRECTORY;
         }
         let mut open = || -> io::Result<OwnedFd> {
-            if owner == Owner::Host || self.is_ready(at) {
+            if owner != Owner::Us || self.is_ready(at) {
                 let (base, below, _) = self.enclosing(at);
-                return Ok(fs::openat2(base, below, look, Mode::empty(), WITHIN)?);
+                let point = fs::openat2(base, below, look, Mode::empty(), WITHIN)?;
+                self.borrowed.map_or(Ok(()), |borrowed| borrowed.check(at, &point))?;
+                return Ok(point);
             }
             let dir = self.holder(at)?;
             if kind != Kind::Directory {

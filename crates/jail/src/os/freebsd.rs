@@ -41,6 +41,11 @@ pub(crate) struct Host {
     log: Option<(UnixDatagram, HostPath)>,
 }
 
+/// Opens what a plan means by `source`, and nothing else that may have come to stand at its path.
+pub(crate) fn open_source(source: &Source) -> Result<OwnedFd, StepError> {
+    file::open(source, &[])
+}
+
 /// What was tried on which object, as an error.
 pub(crate) fn failed(what: impl Into<String>, cause: impl Into<io::Error>) -> StepError {
     StepError::Step { what: what.into(), cause: cause.into() }

@@ -153,3 +153,16 @@ fn names_are_sorted_with_their_numbers() {
     assert_eq!(order("lib", "libc"), Ordering::Less);
     assert_eq!(order("libz", "liba"), Ordering::Greater);
 }
+
+#[test]
+fn of_two_caches_the_first_counts_and_one_of_another_machine_does_not() {
+    let first = write(&[("libc.so.6", "/lib/libc.so.6"), ("libz.so.1", "/lib/libz.so.1")], X86_64, false);
+    let second = write(&[("libc.so.6", "/other/libc.so.6"), ("libssl.so.3", "/lib/libssl.so.3")], X86_64, false);
+    let both = Cache::parse(merge(&first, &second), false);
+    let found = ["libc.so.6", "libz.so.1", "libssl.so.3", "libx.so"].map(|name| both.lookup(name, X86_64, || &[]));
+    assert_eq!(found, [Some("/lib/libc.so.6"), Some("/lib/libz.so.1"), Some("/lib/libssl.so.3"), None]);
+    let strange = write(&[("libssl.so.3", "/lib/libssl.so.3")], 0x3, false);
+    assert_eq!(merge(&first, &strange), first);
+    assert_eq!(merge(&first, b"no cache"), first);
+    assert_eq!(merge(b"", &first), b"");
+}

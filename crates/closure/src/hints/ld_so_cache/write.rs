@@ -1,6 +1,6 @@
 //! Makes a cache for the inside of a jail, where the loader repeats its search.
 
-use super::{ENTRY, HEADER, MAGIC, compare};
+use super::{Cache, ENTRY, HEADER, MAGIC, compare};
 
 /// A cache that leads the loader from each soname to its path. `flags` are [`super::flags`] of the machine. Where a soname
 /// comes twice, its first path counts.
@@ -40,4 +40,21 @@ pub fn write<S: AsRef<str>, P: AsRef<str>>(entries: &[(S, P)], flags: u32, big_e
     out.extend_from_slice(&table);
     out.extend_from_slice(&strings);
     out
+}
+
+/// One cache of two that [`write`] has made. Where both have a soname the first counts, and where they are of different
+/// machines the first is all there is.
+#[must_use]
+pub fn merge(first: &[u8], second: &[u8]) -> Vec<u8> {
+    let big_endian = first.get(28).is_some_and(|order| order & 3 == 3);
+    let caches = [first, second].map(|bytes| Cache::parse(bytes.to_vec(), big_endian));
+    let [flags, other] = caches.each_ref().map(|cache| cache.u32(cache.place(0)));
+    let Some(flags) = flags.filter(|flags| Some(*flags) == other) else { return first.to_vec() };
+    let text = |bytes: &[u8]| std::str::from_utf8(bytes).ok().map(String::from);
+    let entry = |cache: &Cache, at: usize| {
+        let name = text(cache.string(cache.key(at)?)?)?;
+        Some((name, text(cache.usable(at, flags)?.1)?))
+    };
+    let entries: Vec<_> = caches.iter().flat_map(|cache| (0..cache.count).filter_map(|at| entry(cache, at))).collect();
+    write(&entries, flags, big_endian)
 }

@@ -53,7 +53,7 @@ fn prepare(plan: &Plan, observer: &mut dyn Observer) -> Result<(Child, Option<Tr
     let build = || {
         let files = confinement.landlocked.then(|| landlock::files(plan, &made)).transpose()?;
         let child = Child::prepare(plan, &confinement, Vec::new(), files.as_deref())?;
-        let tree = (!confinement.landlocked).then(|| tree::build(&plan.inside, &made)).transpose()?;
+        let tree = (!confinement.landlocked).then(|| tree::build(&plan.inside, &made, None)).transpose()?;
         let late = tree.iter().flat_map(|tree| &tree.late).map(|late| late.shown.clone()).collect();
         Ok((child, tree, late))
     };
