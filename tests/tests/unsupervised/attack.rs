@@ -93,7 +93,7 @@ fn script(victim: i32) -> String {
         }}
         all('host', $host); all('own', 0);
         sys('nice-group', 'setpriority', 1, 0, 12); sys('nice-user', 'setpriority', 2, 0, 12); sys('io-user', 'ioprio_set', 3, 0, (2 << 13) | 7);
-        $! = 0; told('kill', kill 0, $host); $! = 0; told('kill-group', kill 0, -$host); $! = 0; told('kill-all', kill 'TERM', -1);
+        $! = 0; told('kill', kill 0, $host); $! = 0; told('kill-group', kill 0, -$host); $! = 0; told('kill-all', kill 'URG', -1);
         $! = 0; told('kill-own', kill 0, $$);
         my $fd = sys('pidfd', 'pidfd_open', $host, 0); sys('pidfd-signal', 'pidfd_send_signal', $fd, 15, 0, 0) if $fd > 0;
         sys('tgkill', 'tgkill', $host, $host, 15);
@@ -137,7 +137,7 @@ fn assert_nothing_done(said: &str, landlocked: bool) {
             "proc-environ" | "proc-mem" if landlocked => &["0"],
             // ENOENT, EACCES.
             _ if what.starts_with("proc-") => &["2", "13"],
-            // Said to be done whoever refused it; kill(2). Those that it would have ended are looked at below.
+            // Said to be done whoever refused it; kill(2). By a signal that nobody minds, should it ever get through.
             "kill-all" => &["0", "1", "3"],
             _ => &["1"],
         };

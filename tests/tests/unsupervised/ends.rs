@@ -49,6 +49,29 @@ fn whoever_starts_it_sees_the_daemon_itself_under_the_same_pid() {
 }
 
 #[test]
+fn nothing_of_whoever_starts_it_leaks_in() {
+    let _alone = alone();
+    need!(for_others());
+    let script = r#"opendir D, '/proc/self/fd'; my @fds = grep { /^\d/ && -e "/proc/self/fd/$_" } readdir D;
+        print "@fds[0..2] ", grep({ (readlink("/proc/self/fd/$_") // '') !~ m(^/proc/) } @fds[3..$#fds]), "\n";
+        open F, '<', '/proc/self/status'; print grep { /^Sig(Blk|Ign)|^Groups|^Shd/ } <F>; print join(' ', sort keys %ENV), "\n", umask, "\n""#;
+    let args = ["--user", "65534", "--umask", "027", "--", PERL, "-e", script];
+    let told = thinjail(RUN).args(args).after("exec 7</etc/passwd; export SECRET=1; trap '' PIPE HUP; umask 0").run();
+    let none = "0000000000000000";
+    let expected = [
+        "0 1 2 ".to_owned(),
+        "Groups:\t ".to_owned(),
+        "ShdPnd:\t".to_owned() + none,
+        "SigBlk:\t".to_owned() + none,
+        // Perl itself ignores SIGFPE.
+        "SigIgn:\t0000000000000080".to_owned(),
+        "HOME LOGNAME PATH SHELL USER".to_owned(),
+        "23".to_owned(),
+    ];
+    assert_eq!(told.expect_code(0).stdout.lines().collect::<Vec<_>>(), expected);
+}
+
+#[test]
 fn what_it_has_started_goes_on_as_the_plan_says_and_nothing_else_is_left() {
     let _alone = alone();
     need!(for_others());

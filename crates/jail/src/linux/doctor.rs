@@ -237,6 +237,17 @@ mod tests {
             host(&[("/proc/self/uid_map", ""), ("/proc/sys/kernel/apparmor_restrict_unprivileged_userns", "1\n")]);
         assert_told(&user_namespaces(false, &ubuntu), State::Fails, "apparmor_parser -r");
         assert_told(&user_namespaces(true, &ubuntu), State::Lacks, "apparmor_parser -r");
+        for (setting, fix) in [
+            ("/proc/sys/kernel/unprivileged_userns_clone", "echo kernel.unprivileged_userns_clone=1 >/etc/sysctl.d/"),
+            ("/proc/sys/user/max_user_namespaces", "echo user.max_user_namespaces=15000 >/etc/sysctl.d/"),
+        ] {
+            let read = |path: &str| match path {
+                "/proc/self/uid_map" => Some(String::new()),
+                _ => (path == setting).then(|| "0\n".to_owned()),
+            };
+            assert_told(&user_namespaces(false, &read), State::Fails, fix);
+            assert_told(&user_namespaces(true, &read), State::Lacks, fix);
+        }
         assert_told(&user_namespaces(false, &host(&[("/proc/self/uid_map", "")])), State::Ok, "");
         assert_told(&user_namespaces(true, &host(&[])), State::Lacks, "CONFIG_USER_NS");
     }
