@@ -69,8 +69,18 @@ impl Snapshot {
     /// If something was left; each is named.
     #[track_caller]
     pub fn assert_same_now(&self, trees: &[&Path]) {
+        self.assert_same_within(Duration::from_secs(10), trees);
+    }
+
+    /// The same within this time: a jail is dying while a connection that it closed is in TIME_WAIT.
+    ///
+    /// # Panics
+    ///
+    /// If something was left; each is named.
+    #[track_caller]
+    pub fn assert_same_within(&self, patience: Duration, trees: &[&Path]) {
         let mut found = Vec::new();
-        let same = wait::poll(Duration::from_secs(10), || {
+        let same = wait::poll(patience, || {
             found = self.differences(&Self::take(trees));
             found.is_empty().then_some(())
         });

@@ -49,7 +49,7 @@ use crate::os::linux::{Host, HostDir};
 use crate::os::{End, StepError};
 use crate::pidfile::{self, Pidfile};
 use crate::run::{Observer, RunError, Timings};
-use crate::supervise::machine::{self, Event};
+use crate::supervise::machine::{self, Event, Stage};
 use crate::supervise::service::Service;
 use crate::teardown::teardown;
 
@@ -103,7 +103,7 @@ impl Engine {
         let made = apply(&mut os, &plan.host, journal, &mut |error| service.observer().left(&error.describe()));
         let made = made.map_err(step_failed)?;
         let result = run_claimed(plan, &made, journal, &self.signals, service);
-        if let (Ok(()), Some(outcome)) = (&result, service.outcome()) {
+        if let (Ok(()), Stage::Waiting { last: outcome, .. } | Stage::Ended(outcome)) = (&result, service.stage()) {
             limits::hit(plan, &made, outcome).iter().for_each(|what| service.observer().limit(what));
         }
         drop(made);

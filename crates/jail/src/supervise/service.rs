@@ -181,14 +181,6 @@ impl<'a> Service<'a> {
         self.state.stage
     }
 
-    /// How the life that is over ended.
-    pub(crate) fn outcome(&self) -> Option<Outcome> {
-        match self.state.stage {
-            Stage::Waiting { last, .. } | Stage::Ended(last) => Some(last),
-            _ => None,
-        }
-    }
-
     /// How long until something has to be done even if nothing happens.
     pub(crate) fn left(&self) -> Option<Duration> {
         machine::deadline(self.state.stage).map(|until| until.saturating_sub(self.start.elapsed()))
