@@ -15,7 +15,7 @@ use clap::{Command, CommandFactory as _, FromArgMatches as _, Parser, Subcommand
 use thinjail_plan::facts::SystemKind;
 use thinjail_plan::spec::flag_hint;
 
-use crate::exit_code::{EXEC, STATUS, TABLE};
+use crate::exit_code::{EXEC, RELOAD, STATUS, TABLE};
 use crate::report::Failure;
 pub(crate) use enable::{Disable, Enable, OfService};
 pub(crate) use ldd::Ldd;
@@ -89,6 +89,8 @@ pub(crate) enum Verb {
 pub(crate) enum Life {
     /// Stops a jail that was started, and takes back what it has left
     Stop(OneName),
+    /// Has a program that was started take its configuration anew, if that is a good one
+    Reload(OneReload),
     /// Says how a jail is that was started
     Status(Status),
     /// Lists all jails that run, or have left something
@@ -100,6 +102,14 @@ pub(crate) enum Life {
 /// `stop`.
 #[derive(Debug, clap::Args)]
 pub(crate) struct OneName {
+    /// Name of the jail
+    pub(crate) name: String,
+}
+
+/// `reload`.
+#[derive(Debug, clap::Args)]
+#[command(after_help = RELOAD)]
+pub(crate) struct OneReload {
     /// Name of the jail
     pub(crate) name: String,
 }
@@ -525,7 +535,6 @@ fn in_our_words(text: &str) -> Failure {
 fn life_help(typed: &str) -> Option<&'static str> {
     match typed {
         "restart" => Some("`thinjail stop NAME`, then `thinjail start NAME`"),
-        "reload" => Some("`kill -HUP` the supervisor, which hands it on; `thinjail status NAME` has its pid"),
         _ => None,
     }
 }

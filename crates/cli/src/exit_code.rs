@@ -13,7 +13,7 @@ pub(crate) enum Exit {
     NotRunning,
     /// `status`: it could not be found out.
     Unknown,
-    /// `exec`, `shell`: the jail does not run.
+    /// `exec`, `shell`, `reload`: the jail does not run.
     NoJail,
     /// `run`: thinjail itself failed, and nothing was started.
     Ours,
@@ -40,6 +40,10 @@ pub(crate) const STATUS: &str = "Exit codes: 0 runs, 1 was killed and has left s
 pub(crate) const EXEC: &str = "\
 Exit codes: the program's own, or 128+n if it died of signal n; 7 the jail does not run,
             125 thinjail failed, 126 not executable, 127 not found";
+
+/// For the end of `reload --help`; the same.
+pub(crate) const RELOAD: &str =
+    "Exit codes: 0 it was told, 1 it was not, for the reason that is printed, 7 does not run";
 
 impl Exit {
     /// The number.

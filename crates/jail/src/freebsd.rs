@@ -3,6 +3,7 @@
 
 mod child;
 pub(crate) mod doctor;
+mod enter;
 pub(crate) mod exec;
 mod guardian;
 mod hooks;
@@ -10,6 +11,7 @@ mod limits;
 mod message;
 mod params;
 mod relay;
+pub(crate) mod reload;
 mod start;
 mod supervisor;
 
@@ -27,6 +29,7 @@ use self::guardian::Guardian;
 use self::hooks::{BEFORE, Hook, Hooks};
 use self::params::Params;
 use self::relay::Relay;
+use self::reload::Reloads;
 use self::supervisor::Signals;
 use crate::apply::apply;
 use crate::claim;
@@ -180,7 +183,7 @@ fn run_applied(
     os.seal().map_err(step_failed)?;
     params.set_path(os.root());
     let name = params.name().to_owned();
-    let child = Child::prepare(plan, params, hooks.any(&BEFORE))?;
+    let child = Child::prepare(plan, params, hooks.any(&BEFORE) || !plan.before_start.is_empty())?;
     let (pid_number, mut pidfile) = match &plan.pidfile {
         Some(path) => Pidfile::claim_written(path, journal).map(|(number, pidfile)| (Some(number), Some(pidfile)))?,
         None => (None, None),
@@ -238,7 +241,8 @@ fn run_guarded(
         return Err(error);
     }
     service.built(&clock.timings);
-    let ended = supervisor::supervise(&jail, (signals, relay), journal, service, &mut |service| {
+    let mut reloads = Reloads::new(plan, jail.jid, jail.main);
+    let ended = supervisor::supervise(&jail, (signals, relay), journal, service, &mut reloads, &mut |service| {
         for which in ["exec.prestop", "exec.stop"] {
             if let Err(error) = hooks.run(which, Some(jail.jid)) {
                 service.observer().left(&format!("{error}{}", cause_of(&error)));

@@ -11,6 +11,7 @@ pub mod start;
 // What engines share.
 mod apply;
 mod claim;
+mod command;
 mod journal;
 mod look;
 mod os;

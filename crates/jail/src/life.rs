@@ -17,7 +17,8 @@ use crate::os::End;
 use crate::run::RunError;
 use crate::stale::Stale;
 use crate::state::{Claim, GUARDED, ONE_OF_A_NAME, State, host, signal};
-use crate::supervise::machine::signal::{KILL, TERM};
+use crate::supervise::machine::signal::{HUP, KILL, TERM};
+use crate::system;
 use crate::teardown::teardown;
 
 /// How a jail is.
@@ -205,6 +206,26 @@ pub fn stop(name: &str, left: &mut dyn FnMut(&str)) -> Result<Stopped, RunError>
         deadline = Instant::now() + PATIENCE;
         tell(name, supervisor, KILL)?;
     }
+}
+
+/// Has the program of this jail take its configuration anew, after what comes before that. False if it does not run.
+///
+/// # Errors
+/// If what comes before fails: the program was told nothing then. Or if it can't be told.
+pub fn reload(name: &str) -> Result<bool, RunError> {
+    let Some(state) = State::find()? else { return Ok(false) };
+    let Some((text, true)) = state.peek(&key(name))? else { return Ok(false) };
+    let found = read(&text).unwrap_or_default();
+    let (Some(begin), Some(running)) = (found.begin, found.running) else { return Ok(false) };
+    if !lives(running.main) {
+        return Ok(false);
+    }
+    let plan = state.plan(&key(name))?;
+    if plan.reload.is_plain() {
+        return signal(running.main, HUP)
+            .map_err(|cause| RunError::setup(format!("signal the main process of {name}"), cause));
+    }
+    system::reload::by_name(&plan, running, begin.supervisor).map(|()| true)
 }
 
 /// Sends a signal to a supervisor. One that has just ended needs none.

@@ -5,13 +5,16 @@ mod capability;
 mod child;
 mod devices;
 pub(crate) mod doctor;
+mod enter;
 pub(crate) mod exec;
+mod explain;
 mod filter;
 mod handover;
 mod init;
 mod landlock;
 mod limits;
 mod message;
+pub(crate) mod reload;
 mod source;
 mod supervisor;
 mod terminal;
@@ -19,7 +22,7 @@ mod tree;
 mod unprivileged;
 
 use std::io;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd as _, OwnedFd};
 use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -37,12 +40,15 @@ use thinjail_sys::linux::process::{self, CloneFlags, Side, Stack};
 use thinjail_sys::linux::signal;
 
 use self::child::{Child, now};
+use self::enter::Place;
 pub(crate) use self::init::below;
 use self::message::{MARKS, Message, Phase, SIZE};
+use self::reload::Reloads;
 use self::supervisor::{Jail, Signals, supervise};
 use self::tree::Tree;
 use crate::apply::apply;
 use crate::claim;
+use crate::command;
 use crate::journal::Journal;
 use crate::journal::line::Verb;
 use crate::os::linux::{Host, HostDir};
@@ -215,7 +221,9 @@ fn run_applied(
         return Err(error);
     }
     service.built(&clock.timings);
-    let ended = supervise(&jail.jail, signals, journal, service);
+    let mut reloads = Reloads::new(plan, made, &jail.jail.main_fd);
+    let ended = supervise(&jail.jail, signals, journal, service, &mut reloads);
+    drop(reloads);
     if ended.is_err() {
         kill(&jail.jail);
     }
@@ -310,7 +318,8 @@ fn start(plan: &Plan, made: &[HostDir], clock: &mut Clock, observer: &mut dyn Ob
         clock.phase("verify");
         let _ = handover::done(&life);
     }
-    let (main, main_fd, marks) = await_exec(plan, &report, &life, &Inside { late: shown, confinement }).map_err(end)?;
+    let inside = Inside { late: shown, confinement, place: Place { plan, made, member: init_fd.as_fd() } };
+    let (main, main_fd, marks) = await_exec(plan, &report, &life, &inside).map_err(end)?;
     for (name, mark) in ["hand over", "root", "proc", "fork", "ids"].into_iter().zip(&marks[1..]) {
         clock.until(name, *mark);
     }
@@ -324,6 +333,8 @@ struct Inside<'a> {
     /// The places of the late mounts.
     late: Vec<RootPath>,
     confinement: Confinement<'a>,
+    /// Where commands are run that come before the program.
+    place: Place<'a>,
 }
 
 /// Hears the child until execve(2) has closed its end, or a failure.
@@ -344,8 +355,14 @@ fn await_exec(
             Heard::Message(Message::Failed { phase, index, errno }, _) => {
                 return Err(match phase {
                     Phase::Namespaces => refused(inside.confinement.namespaces, errno.into()),
-                    _ => child::explain(phase, index, errno, &plan.exec, &inside.late),
+                    _ => explain::explain(phase, index, errno, &plan.exec, &inside.late),
                 });
+            }
+            Heard::Message(Message::Waiting, _) => {
+                let mut enter = |command: &_, said: &mut _| inside.place.run(command, said, &mut is_told_to_stop);
+                command::all("before-start", &plan.before_start, &mut enter)?;
+                rustix::net::send(life, &Message::Go.to_bytes(), SendFlags::NOSIGNAL)
+                    .map_err(|_| died("its init was killed while it started"))?;
             }
             Heard::Message(Message::Ready { marks }, Some(pid)) => {
                 let pinned = pidfd_open(pid, PidfdFlags::empty())
@@ -377,19 +394,18 @@ fn told_to_stop(report: &OwnedFd) -> io::Result<bool> {
     loop {
         let mut fds = [PollFd::new(report, PollFlags::IN)];
         match poll(&mut fds, Some(&SLOW)) {
-            Ok(0) => {
-                let waiting = signal::pending()?;
-                if [machine::signal::TERM, machine::signal::INT, machine::signal::QUIT]
-                    .iter()
-                    .any(|stop| waiting.has(*stop))
-                {
-                    return Ok(true);
-                }
-            }
-            Err(Errno::INTR) => {}
+            Ok(0) if is_told_to_stop()? => return Ok(true),
+            Ok(0) | Err(Errno::INTR) => {}
             other => return other.map(|_| false).map_err(io::Error::from),
         }
     }
+}
+
+/// Whether a signal waits that means to stop.
+fn is_told_to_stop() -> io::Result<bool> {
+    let waiting = signal::pending()?;
+    let stops = [machine::signal::TERM, machine::signal::INT, machine::signal::QUIT];
+    Ok(stops.iter().any(|stop| waiting.has(*stop)))
 }
 
 fn hear(report: &OwnedFd) -> io::Result<Heard> {

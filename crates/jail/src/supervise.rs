@@ -2,4 +2,5 @@
 //! is each system's.
 
 pub(crate) mod machine;
+pub(crate) mod reload;
 pub(crate) mod service;

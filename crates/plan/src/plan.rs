@@ -118,6 +118,43 @@ pub struct Exec {
     pub network: Network,
 }
 
+/// What is run inside beside the main process, with all else as that has it: the user, the environment, the limits, the rights.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Command {
+    /// The file that is executed.
+    pub program: RootPath,
+    /// `argv`.
+    pub argv: Vec<String>,
+}
+
+/// How the program is told that its configuration has changed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Reload {
+    /// Run first, in order; if one fails, the program is told nothing.
+    pub before: Vec<Command>,
+    /// Sent to the main process: its number.
+    pub signal: i32,
+    /// Run in place of the signal.
+    pub command: Option<Command>,
+}
+
+impl Default for Reload {
+    fn default() -> Self {
+        Self { before: Vec::new(), signal: SIGHUP, command: None }
+    }
+}
+
+/// The same number on every system that there is.
+const SIGHUP: i32 = 1;
+
+impl Reload {
+    /// Whether SIGHUP alone, handed on, does it.
+    #[must_use]
+    pub fn is_plain(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
 /// When a jail has ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -200,8 +237,14 @@ pub struct Plan {
     pub host: Vec<Planned>,
     /// Done by the child once confined; vanishes with it. The first step is the confinement itself.
     pub inside: Vec<Planned>,
+    /// What is run inside before that, in order; if one fails, nothing is started.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub before_start: Vec<Command>,
     /// What is run.
     pub exec: Exec,
+    /// How it reloads.
+    #[serde(default)]
+    pub reload: Reload,
     /// How it ends.
     pub stop: Stop,
     /// Which ends are good ones.

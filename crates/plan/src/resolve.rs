@@ -5,6 +5,7 @@
 //! over what is usual. Then the way to each thing is looked at, and the steps come out parents first.
 
 mod capabilities;
+mod commands;
 mod etc;
 mod exec;
 mod freebsd;
@@ -91,7 +92,7 @@ pub fn resolve(name: &str, spec: &Spec, facts: &Facts) -> Result<Plan, Vec<Probl
         report.keep(mounts::tmp(size, &mut inside));
     }
     let main = argv.first().map(String::as_str).filter(|main| !main.is_empty());
-    let programs = programs::resolve(main, &spec.programs, facts, &mut inside, &mut report);
+    let programs = programs::resolve(main, &spec.further_programs(), facts, &mut inside, &mut report);
     let pidfile = spec.pidfile.as_ref().and_then(|written| {
         let decided = pidfile::resolve(written, facts, (&who, alone), &mut inside, &mut report);
         report.keep(decided).filter(|_| !alone)
@@ -116,6 +117,8 @@ pub fn resolve(name: &str, spec: &Spec, facts: &Facts) -> Result<Plan, Vec<Probl
     check_chdir(&exec.chdir, &inside, facts, &mut report);
     let stop = exec::stop(spec, kind, &mut report);
     let success = exec::success(spec, kind, &mut report);
+    let before_start = commands::before_start(spec, &programs, &mut report);
+    let reload = commands::reload(spec, &programs, kind, &mut report);
     if alone {
         let done = (&mut exec, &mut host[..]);
         unsupervised::confine(spec, (landlocked, own), facts, done, &mut report);
@@ -148,7 +151,21 @@ pub fn resolve(name: &str, spec: &Spec, facts: &Facts) -> Result<Plan, Vec<Probl
     let system = facts.system.clone();
     let notes = report.notes;
     let unsupervised = alone;
-    let mut plan = Plan { name, system, host, inside, exec, stop, success, unsupervised, service, pidfile, notes };
+    let mut plan = Plan {
+        name,
+        system,
+        host,
+        inside,
+        before_start,
+        exec,
+        reload,
+        stop,
+        success,
+        unsupervised,
+        service,
+        pidfile,
+        notes,
+    };
     plan.notes.extend(doubts(&plan, facts));
     Ok(plan)
 }
@@ -187,7 +204,7 @@ fn command(spec: &Spec, report: &mut Report) -> Vec<String> {
         report.problem(Problem::setup("command is empty").help("write command = \"/usr/sbin/nginx\""));
     }
     let argv = argv.unwrap_or_default();
-    for program in argv.iter().take(1).chain(&spec.programs) {
+    for program in argv.iter().take(1).chain(&spec.further_programs()) {
         if program.contains('/') && !program.starts_with('/') {
             report.problem(
                 Problem::setup(format!("run {program}: the path is relative, and to what is not said"))

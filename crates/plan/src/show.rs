@@ -4,7 +4,9 @@ use std::fmt::{self, Write as _};
 use std::time::Duration;
 
 use crate::facts::{System, SystemKind};
-use crate::plan::{By, Exec, Landlock, Network, Plan, Restart, Service, Success, Syscalls, Wait, When};
+use crate::plan::{
+    By, Command, Exec, Landlock, Network, Plan, Reload, Restart, Service, Success, Syscalls, Wait, When,
+};
 use crate::resolve::limits::{Unit, unit};
 use crate::resolve::signals;
 use crate::step::{Access, Confine, Content, Devfs, Planned, ProcView, Step};
@@ -30,6 +32,10 @@ impl fmt::Display for Plan {
         steps(f, "on the host", &host)?;
         steps(f, "inside", &inside.into_iter().chain(&self.inside).collect::<Vec<_>>())?;
         run(f, &self.exec, self.system.kind())?;
+        for before in &self.before_start {
+            field(f, "before start", &command(before))?;
+        }
+        self.reload(f)?;
         self.end(f)?;
         service(f, &self.service)?;
         if !self.notes.is_empty() {
@@ -39,7 +45,30 @@ impl fmt::Display for Plan {
     }
 }
 
+/// As one line.
+#[must_use]
+pub fn command(command: &Command) -> String {
+    let arguments = command.argv.iter().skip(1).map(String::as_str);
+    std::iter::once(command.program.as_str()).chain(arguments).map(word).collect::<Vec<_>>().join(" ")
+}
+
 impl Plan {
+    fn reload(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Reload { before, signal, command: instead } = &self.reload;
+        if self.reload.is_plain() {
+            return Ok(());
+        }
+        writeln!(f, "\nreload")?;
+        for before in before {
+            field(f, "first", &command(before))?;
+        }
+        match (instead, signals::name(*signal, self.system.kind())) {
+            (Some(instead), _) => field(f, "command", &command(instead)),
+            (None, Some(name)) => field(f, "signal", &format!("{name} ({signal})")),
+            (None, None) => field(f, "signal", &signal.to_string()),
+        }
+    }
+
     fn end(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let kind = self.system.kind();
         let signal = match signals::name(self.stop.signal, kind) {

@@ -89,6 +89,14 @@ pub struct Spec {
     pub limits: BTreeMap<String, LimitValue>,
     /// Descriptors handed on besides 0, 1 and 2.
     pub descriptors: Vec<i32>,
+    /// Commands that are run inside, in order, before the program starts; each split as a line.
+    pub before_start: Vec<String>,
+    /// The same before a reload.
+    pub before_reload: Vec<String>,
+    /// Sent to the main process to reload; HUP.
+    pub reload_signal: Option<String>,
+    /// Run inside to reload, in place of a signal.
+    pub reload_command: Words,
     /// Keeps the terminal: no setsid(2).
     pub tty: bool,
     /// Sent to stop it; TERM.

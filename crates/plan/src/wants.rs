@@ -44,7 +44,7 @@ pub fn wants(spec: &Spec, system: SystemKind) -> Wants {
     let groups = spec.mount.iter().filter_map(|mount| mount.group.clone());
     Wants {
         paths,
-        programs: command.into_iter().take(1).filter(|main| !main.is_empty()).chain(spec.programs.clone()).collect(),
+        programs: command.into_iter().take(1).filter(|main| !main.is_empty()).chain(spec.further_programs()).collect(),
         search_path: search_path.split(':').filter_map(|dir| HostPath::new(dir).ok()).collect(),
         loader_env: spec
             .env

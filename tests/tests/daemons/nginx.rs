@@ -111,6 +111,15 @@ fn nginx_picks_up_a_changed_configuration_after_hup() {
     send(pid_in(PIDFILE).unwrap(), Signal::HUP);
     wait::until_true("the configuration changed before HUP to the pid in the pidfile", || said() == "by the pidfile");
 
+    // One that nginx would refuse never reaches it.
+    fs::write(etc.join("conf.d/test.conf"), "server { listen 80; server_nam test; }\n").unwrap();
+    jail.signal(Signal::HUP);
+    jail.wait_until("the supervisor says why", |jail| {
+        let said = jail.stderr();
+        (said.contains("nginx is not reloaded") && said.contains("unknown directive \"server_nam\"")).then_some(())
+    });
+    assert_eq!(said(), "by the pidfile");
+
     assert!(master.runs(), "it is the same master");
     assert_filtered(&jail);
     jail.stop().expect_code(0);

@@ -154,8 +154,9 @@ fn the_pidfile_has_a_pid_of_the_host_and_goes_with_the_jail() {
     let flags = ["--programs", "sleep", "--pidfile", file.to_str().unwrap()];
     let mut jail = thinjail(["run"]).args(flags).args(["--", SHELL, "-c", script]).spawn();
     jail.wait_for_stdout("ready\n");
-    let text = jail.wait_until("the pidfile is written", |_| std::fs::read_to_string(&file).ok());
-    let pid: i32 = text.trim().parse().unwrap();
+    // It is made and locked before there is a pid to write.
+    let pid: i32 =
+        jail.wait_until("the pidfile is written", |_| std::fs::read_to_string(&file).ok()?.trim().parse().ok());
     assert!(thinjail_tests::process::Process::of(pid).is_some(), "{pid} is no process of the host");
     jail.stop();
     before.assert_same_now(&[temp.path()]);

@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
 
 mod article;
+mod beside;
 mod data;
 mod ends;
 mod killed;

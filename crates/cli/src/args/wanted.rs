@@ -108,6 +108,18 @@ pub(crate) struct Wanted {
     /// Descriptors handed on besides 0, 1 and 2
     #[arg(long, value_name = "NUMBER,...", value_delimiter = ',', help_heading = "How it runs")]
     descriptors: Vec<i32>,
+    /// Command run inside, as the program, before it starts; if one fails, nothing starts
+    #[arg(long, value_name = "COMMAND", help_heading = "How it runs")]
+    before_start: Vec<String>,
+    /// The same before a reload; if one fails, the program hears nothing of it
+    #[arg(long, value_name = "COMMAND", help_heading = "How it runs")]
+    before_reload: Vec<String>,
+    /// Sent to have it reload; HUP
+    #[arg(long, value_name = "NAME", help_heading = "How it runs")]
+    reload_signal: Option<String>,
+    /// Command run inside to have it reload, in place of a signal
+    #[arg(long, value_name = "COMMAND", help_heading = "How it runs")]
+    reload_command: Option<String>,
     /// Keeps the terminal, for an interactive program
     #[arg(long, help_heading = "How it runs")]
     tty: bool,
@@ -186,6 +198,10 @@ impl Wanted {
             pidfile: self.pidfile.map(|path| absolute(path, here)),
             limits: self.limits.into_iter().map(|(name, value)| (name, limit(value))).collect(),
             descriptors: self.descriptors,
+            before_start: self.before_start,
+            before_reload: self.before_reload,
+            reload_signal: self.reload_signal,
+            reload_command: Words::of_line(self.reload_command),
             tty: self.tty,
             stop_signal: self.stop_signal,
             stop_timeout: self.stop_timeout,

@@ -14,6 +14,7 @@ use crate::report::{self, Failure};
 pub(super) fn execute(verb: Life) -> Result<Exit, Failure> {
     match verb {
         Life::Stop(args) => stop(&args.name),
+        Life::Reload(args) => reload(&args.name),
         Life::Status(args) => Ok(status(&args).unwrap_or_else(|failure| {
             report::failure(&failure);
             Exit::Unknown
@@ -30,6 +31,15 @@ fn stop(name: &str) -> Result<Exit, Failure> {
         report::say(&format!("{name} does not run"));
     }
     Ok(left(name, stopped.cleaned))
+}
+
+fn reload(name: &str) -> Result<Exit, Failure> {
+    check_name(name)?;
+    if life::reload(name)? {
+        return Ok(Exit::Ok);
+    }
+    report::failure(&Failure::new(format!("{name} does not run")).help(format!("`thinjail start {name}`")));
+    Ok(Exit::NoJail)
 }
 
 fn clean(args: &Clean) -> Result<Exit, Failure> {

@@ -42,8 +42,10 @@ pub(super) struct Child {
     umask: Mode,
     descriptors: Vec<i32>,
     tty: bool,
-    /// For hooks that come between the jail and the program.
+    /// For hooks and commands that come between the jail and the program.
     waits: bool,
+    /// One that is there already.
+    there: Option<jail::Jid>,
 }
 
 /// A place in the set-up that failed.
@@ -102,12 +104,18 @@ impl Child {
             descriptors: exec.descriptors.clone(),
             tty: exec.tty,
             waits,
+            there: None,
         })
     }
 
     /// The processors of its jail; none named is all.
     pub(super) fn cpus(&self) -> &[usize] {
         &self.cpus
+    }
+
+    /// For a jail that is there: none is made.
+    pub(super) fn in_jail(self, jid: jail::Jid) -> Self {
+        Self { there: Some(jid), ..self }
     }
 
     /// What the child does, to its end.
@@ -169,6 +177,9 @@ impl Child {
 
     /// Makes the jail around us. A jail of that name that was removed and waits for its last sockets is waited for.
     fn attach(&mut self) -> io::Result<jail::Jid> {
+        if let Some(jid) = self.there {
+            return jail::jail_attach(jid).map(|()| jid);
+        }
         for _ in 0..TRIES {
             match self.params.set(Set::CreateAttach) {
                 Err(error) if error.raw_os_error() == Some(Errno::EXIST.raw_os_error()) => {

@@ -13,9 +13,11 @@ use thinjail_sys::freebsd::process::{self, Side, fork};
 
 use super::Clock;
 use super::child::{self, Child};
+use super::enter::Place;
 use super::hooks::{BEFORE, Hooks};
 use super::message::{Message, SIZE};
 use super::supervisor::{Jail, Signals};
+use crate::command;
 use crate::run::RunError;
 
 /// How long a start may take before a signal to stop ends it. One that comes sooner waits, and is the program's.
@@ -88,8 +90,11 @@ fn await_exec(
                 for which in BEFORE {
                     hooks.run(which, jid).map_err(|error| (error, jid))?;
                 }
+                let place = Place { plan, jid: Jid(number) };
+                let mut enter = |command: &_, said: &mut _| place.run(command, said, &mut || signals.told_to_stop());
+                command::all("before-start", &plan.before_start, &mut enter).map_err(|error| (error, jid))?;
                 // Whoever does not wait for it may be the program by now.
-                if hooks.any(&BEFORE) {
+                if hooks.any(&BEFORE) || !plan.before_start.is_empty() {
                     rustix::io::write(go, &[1]).map_err(|_| (died("it was killed while it started"), jid))?;
                 }
             }
@@ -122,7 +127,7 @@ fn told_to_stop(report: &OwnedFd, signals: &Signals) -> io::Result<bool> {
 }
 
 /// The next message; none when the other end is closed.
-fn hear(report: &OwnedFd) -> io::Result<Option<Message>> {
+pub(super) fn hear(report: &OwnedFd) -> io::Result<Option<Message>> {
     let mut bytes = [0; SIZE];
     let mut have = 0;
     while have < SIZE {

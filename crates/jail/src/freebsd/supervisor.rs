@@ -12,6 +12,7 @@ use thinjail_sys::freebsd::process::{self, Side};
 use thinjail_sys::freebsd::signal::{self, SIGCHLD, SignalSet};
 
 use super::relay::Relay;
+use super::reload::Reloads;
 use crate::journal::Journal;
 use crate::run::Outcome;
 use crate::supervise::machine::{self, Action, Event, Stage};
@@ -149,6 +150,7 @@ pub(super) fn supervise(
     (signals, relay): (&Signals, Option<&Relay>),
     journal: &mut Journal,
     service: &mut Service<'_>,
+    reloads: &mut Reloads<'_>,
     stopping: &mut dyn FnMut(&mut Service<'_>),
 ) -> io::Result<bool> {
     if let Some(relay) = relay {
@@ -159,7 +161,14 @@ pub(super) fn supervise(
     let wait_all = service.waits_for_all();
     loop {
         service.write(journal);
-        let event = next_event(jail, (signals, relay), service.left(), &mut main_is_left)?;
+        let event = next_event(jail, (signals, relay), reloads, service.left(), &mut main_is_left)?;
+        // One who hangs up a terminal asks for no reload.
+        if matches!(service.stage(), Stage::Running { .. })
+            && event == (Event::Signal { signal: machine::signal::HUP, by_kernel: false })
+            && reloads.asked()?
+        {
+            continue;
+        }
         let runs = matches!(service.stage(), Stage::Starting { .. } | Stage::Running { .. });
         if let Event::MainEnded(outcome) = event {
             let left = !wait_all && jail.others();
@@ -185,6 +194,7 @@ pub(super) fn supervise(
 fn next_event(
     jail: &Jail,
     (signals, relay): (&Signals, Option<&Relay>),
+    reloads: &mut Reloads<'_>,
     timeout: Option<Duration>,
     main_is_left: &mut bool,
 ) -> io::Result<Event> {
@@ -198,7 +208,10 @@ fn next_event(
                         return Ok(Event::MainEnded(outcome));
                     }
                 }
-                Ok(Some(_)) | Err(Errno::INTR) => {}
+                Ok(Some((pid, _))) => {
+                    reloads.ended(pid)?;
+                }
+                Err(Errno::INTR) => {}
                 Ok(None) | Err(_) => break,
             }
         }
@@ -217,7 +230,7 @@ fn next_event(
 }
 
 /// How it ended; none if it was only stopped or went on.
-fn outcome(status: WaitStatus) -> Option<Outcome> {
+pub(super) fn outcome(status: WaitStatus) -> Option<Outcome> {
     if let Some(code) = status.exit_status() {
         return Some(Outcome::Exited(code));
     }

@@ -191,6 +191,8 @@ mod tests {
             system: System::Linux { release: String::new() },
             host: vec![],
             inside: steps.into_iter().map(|step| Planned { step, why: String::new() }).collect(),
+            before_start: Vec::new(),
+            reload: thinjail_plan::plan::Reload::default(),
             exec: Exec {
                 program: RootPath::root(),
                 argv: vec![],

@@ -3,6 +3,7 @@
 //! Everything is prepared before clone3(2); from there to execve(2) nothing is allocated and no path of the host is used.
 
 pub(super) mod alone;
+mod enter;
 
 use std::ffi::{CStr, CString};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -16,8 +17,7 @@ use rustix::mount::{
 use rustix::process::{DumpableBehavior, Gid, Resource, Rlimit, Signal, Uid};
 use rustix::thread::{self, CapabilitySet, CapabilitySets};
 use thinjail_closure::tree::Kind;
-use thinjail_plan::path::RootPath;
-use thinjail_plan::plan::{By, Exec, Network, Plan};
+use thinjail_plan::plan::{By, Network, Plan};
 use thinjail_plan::step::{Access, ProcView};
 use thinjail_sys::linux::exec::{StringList, execve};
 use thinjail_sys::linux::keyring::join_session_keyring;
@@ -31,10 +31,10 @@ use thinjail_sys::linux::signal;
 use super::Confinement;
 use super::filter::Filter;
 use super::handover::{Buffer, Part};
-use super::message::{MARKS, Message, Phase};
+use super::message::{MARKS, Message, Phase, SIZE};
 use super::tree::WITHIN;
 use super::unprivileged::USER;
-use super::{capability, exec, handover, init, landlock, source};
+use super::{capability, exec, handover, init, landlock};
 use crate::run::RunError;
 
 /// Everything the child needs, in the form that the system calls take.
@@ -67,6 +67,8 @@ pub(super) struct Child {
     /// Without a supervisor: it is this very process that becomes the program.
     alone: bool,
     pub(super) wait_all: bool,
+    /// For commands that come before the program.
+    waits: bool,
 }
 
 /// A place in the set-up that failed.
@@ -140,6 +142,7 @@ impl Child {
                 RunError::setup(format!("make the rules of landlock(7) for {}", exec.program), cause)
             })?,
             wait_all: plan.stop.wait == thinjail_plan::plan::Wait::All,
+            waits: !plan.before_start.is_empty(),
         })
     }
 
@@ -243,6 +246,10 @@ impl Child {
             marks[0] = now();
             take_tree(life.as_fd(), proc.as_ref(), marks)?;
             drop(proc);
+        }
+        if self.waits {
+            tell(report, Message::Waiting);
+            wait_for_go(life.as_fd());
         }
         marks[3] = now();
         process::vfork(stack, &mut || {
@@ -402,6 +409,19 @@ fn tell(to: BorrowedFd<'_>, message: Message) {
     let _ = rustix::net::send(to, &message.to_bytes(), rustix::net::SendFlags::NOSIGNAL);
 }
 
+/// Waits until the supervisor has had everything done that comes before the program; its end is ours.
+fn wait_for_go(life: BorrowedFd<'_>) {
+    let mut bytes = [0; SIZE];
+    loop {
+        match rustix::net::recv(life, &mut bytes, rustix::net::RecvFlags::empty()) {
+            Ok((count, _)) if count > 0 && Message::from_bytes(&bytes[..count]) == Some(Message::Go) => return,
+            Ok((0, _)) => process::exit(1),
+            Ok(_) | Err(Errno::INTR) => {}
+            Err(_) => process::exit(1),
+        }
+    }
+}
+
 /// Takes what the supervisor has built meanwhile: the root first, then what is attached to it.
 fn take_tree(life: BorrowedFd<'_>, proc: Option<&OwnedFd>, marks: &mut [u64; MARKS]) -> Result<(), Failure> {
     let mut buffer = Buffer::new();
@@ -525,67 +545,4 @@ fn resource(word: &str) -> Option<Resource> {
         "vmemoryuse" => Resource::As,
         _ => return None,
     })
-}
-
-/// Turns what the child told into what the user reads.
-pub(super) fn explain(phase: Phase, index: u32, errno: Errno, exec: &Exec, late: &[RootPath]) -> RunError {
-    use thinjail_plan::resolve::Class;
-    let index = usize::try_from(index).unwrap_or(usize::MAX);
-    let program = &exec.program;
-    let ids = &exec.ids;
-    let (what, help): (String, Option<&str>) = match phase {
-        Phase::Guard => ("keep the jail's init from outliving its supervisor".into(), None),
-        Phase::Namespaces => ("give the jail its own namespaces".into(), None),
-        Phase::Proc => ("make the jail's own /proc".into(), None),
-        Phase::Private => ("make the mounts of the new namespace private".into(), None),
-        Phase::Attach => ("make the tree the root of the jail".into(), None),
-        Phase::Mount => match late.get(index) {
-            Some(at) => (format!("mount on {at} inside"), None),
-            None => ("mount inside".into(), None),
-        },
-        Phase::Pivot => (
-            "change to the root of the jail by pivot_root(2)".into(),
-            Some("this fails where the system still runs on its initramfs: switch_root(8) to a real root first"),
-        ),
-        Phase::Detach => ("let go of the host's tree".into(), None),
-        Phase::Hostname => ("set the host name inside".into(), None),
-        Phase::Loopback => ("bring up the loopback interface inside".into(), None),
-        Phase::Fork => (format!("start a process for {program}"), None),
-        Phase::Session => (format!("begin a session for {program}"), None),
-        Phase::Limit => match exec.limits.iter().filter(|limit| limit.by == By::Process).nth(index) {
-            Some(limit) => (
-                format!("set the limit {}", limit.resource),
-                Some("a hard limit of the caller may be lower: see ulimit -H"),
-            ),
-            None => ("set a limit".into(), None),
-        },
-        Phase::Ids => (format!("become user {} and group {}", ids.uid, ids.gid), None),
-        Phase::Capabilities => (
-            format!("keep the capabilities [{}]", exec.capabilities.join(" ")),
-            Some("the caller has to have them itself"),
-        ),
-        Phase::NoNewPrivs => ("set no_new_privs".into(), None),
-        Phase::Group => ("enter the group that holds the jail's limits".into(), None),
-        Phase::Landlock => ("restrict itself by landlock(7)".into(), None),
-        Phase::Filter => ("refuse system calls by seccomp(2)".into(), Some("the kernel needs CONFIG_SECCOMP_FILTER")),
-        Phase::Descriptors => ("close the descriptors that are not named".into(), None),
-        Phase::Chdir => (
-            format!("change to the directory {} inside as user {}", exec.chdir, ids.uid),
-            Some("chdir has to name a directory that is inside and that this user may enter"),
-        ),
-        Phase::Exec => (format!("execute {program} inside as user {}", ids.uid), None),
-    };
-    let class = match (phase, errno) {
-        (Phase::Exec, Errno::NOENT) => Class::NotFound,
-        (Phase::Exec, _) => Class::NotExecutable,
-        _ => Class::Setup,
-    };
-    let help = match (phase, errno) {
-        (
-            Phase::Proc | Phase::Private | Phase::Attach | Phase::Mount | Phase::Pivot | Phase::Detach,
-            Errno::PERM | Errno::NOSYS,
-        ) => source::setting(errno),
-        _ => help.map(str::to_owned),
-    };
-    RunError { class, what, help, cause: Some(errno.into()) }
 }

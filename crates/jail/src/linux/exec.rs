@@ -17,12 +17,12 @@ use thinjail_plan::plan::Plan;
 use thinjail_sys::linux::process::{self, CloneFlags, Side};
 
 use super::borrow::Borrowed;
-use super::child::{self, Child};
+use super::child::Child;
 use super::message::{Message, Phase};
 use super::supervisor::{Signals, outcome};
 use super::terminal::Terminal;
 use super::tree::{self, Tree};
-use super::{Heard, capability, check, confinement, handover, hear};
+use super::{Heard, capability, check, confinement, explain, handover, hear};
 use crate::claim::lives;
 use crate::exec::Running;
 use crate::os::cgroup;
@@ -131,7 +131,7 @@ fn await_exec(plan: &Plan, report: &OwnedFd, late: &[thinjail_plan::path::RootPa
     loop {
         match hear(report).map_err(|cause| RunError::setup("hear of the command's start".into(), cause))? {
             Heard::Message(Message::Failed { phase, index, errno }, _) => {
-                return Err(child::explain(phase, index, errno, &plan.exec, late));
+                return Err(explain::explain(phase, index, errno, &plan.exec, late));
             }
             Heard::Message(Message::Ready { .. }, _) => ready = true,
             Heard::Message(..) => return Err(died()),

@@ -106,6 +106,10 @@ pub(super) enum Message {
         /// Whether other processes are left, which end with the jail.
         left: bool,
     },
+    /// The jail is made, and waits with its main process for the supervisor's word.
+    Waiting,
+    /// From the supervisor: what comes before the main process is done.
+    Go,
     /// From the supervisor: the main process is pinned, its pid may be used again.
     Pinned,
 }
@@ -136,6 +140,8 @@ impl Message {
                 bytes[8..12].copy_from_slice(&status.to_ne_bytes());
             }
             Self::Pinned => bytes[0] = 4,
+            Self::Waiting => bytes[0] = 5,
+            Self::Go => bytes[0] = 6,
         }
         bytes
     }
@@ -159,6 +165,8 @@ impl Message {
             }),
             3 => Some(Self::Ended { status: i32::from_ne_bytes(word(8)), left: bytes[1] != 0 }),
             4 => Some(Self::Pinned),
+            5 => Some(Self::Waiting),
+            6 => Some(Self::Go),
             _ => None,
         }
     }
@@ -175,6 +183,8 @@ mod tests {
             Message::Ended { status: -1, left: true },
             Message::Ended { status: 0x0700, left: false },
             Message::Pinned,
+            Message::Waiting,
+            Message::Go,
         ];
         for phase in PHASES {
             all.push(Message::Failed { phase, index: 7, errno: Errno::PERM });

@@ -1,6 +1,6 @@
 //! The loop around the state machine: waits for signals, for pid 1's word and for its end.
 
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -12,6 +12,7 @@ use thinjail_sys::linux::signal::{self, SignalSet};
 
 use super::init;
 use super::message::{Message, SIZE};
+use super::reload::Reloads;
 use crate::journal::Journal;
 use crate::run::Outcome;
 use crate::supervise::machine::{self, Action, Event, Stage};
@@ -88,13 +89,21 @@ pub(super) fn supervise(
     signals: &Signals,
     journal: &mut Journal,
     service: &mut Service<'_>,
+    reloads: &mut Reloads<'_>,
 ) -> std::io::Result<bool> {
     let mut background = false;
     // What only the start needed. The program is just being loaded, on another processor if there is one.
     memory::give_back();
     loop {
         service.write(journal);
-        let (event, left) = next_event(jail, signals, service.left())?;
+        let (event, left) = next_event(jail, signals, reloads, service.left())?;
+        // One who hangs up a terminal asks for no reload.
+        if matches!(service.stage(), Stage::Running { .. })
+            && event == (Event::Signal { signal: machine::signal::HUP, by_kernel: false })
+            && reloads.asked()?
+        {
+            continue;
+        }
         let unasked = service.stage() == Stage::Running { told: false };
         background |= left && unasked && event == Event::MainEnded(Outcome::Exited(0));
         for action in service.happens(event) {
@@ -107,18 +116,28 @@ pub(super) fn supervise(
 }
 
 /// What happens next; and if that is the end of the main process, whether others are left.
-fn next_event(jail: &Jail, signals: &Signals, wait: Option<Duration>) -> std::io::Result<(Event, bool)> {
+fn next_event(
+    jail: &Jail,
+    signals: &Signals,
+    reloads: &mut Reloads<'_>,
+    wait: Option<Duration>,
+) -> std::io::Result<(Event, bool)> {
     let timeout = wait.map(timespec);
-    let mut fds = [
+    let mut fds = vec![
         PollFd::new(signals.fd(), PollFlags::IN),
         PollFd::new(&jail.life, PollFlags::IN),
         PollFd::new(&jail.init_fd, PollFlags::IN),
     ];
+    fds.extend(reloads.fd().map(|fd| PollFd::new(fd, PollFlags::IN)));
     match poll(&mut fds, timeout.as_ref()) {
         Ok(_) | Err(Errno::INTR) => {}
         Err(error) => return Err(error.into()),
     }
-    let ready = fds.each_ref().map(|fd| !fd.revents().is_empty());
+    let ready: Vec<bool> = fds.iter().map(|fd| !fd.revents().is_empty()).collect();
+    drop(fds);
+    if ready.get(3) == Some(&true) {
+        reloads.ended()?;
+    }
     if ready[0]
         && let Some(received) = signals.next()?
     {
@@ -162,7 +181,7 @@ pub(super) fn outcome(status: i32) -> Outcome {
 
 fn act(jail: &Jail, action: Action) -> std::io::Result<()> {
     match action {
-        Action::SignalMain(number) => send(&jail.main_fd, number),
+        Action::SignalMain(number) => send(jail.main_fd.as_fd(), number),
         Action::SignalAll(number) => signal_all(jail, number),
         Action::Kill => kill(jail),
         // What is only said is said by the service.
@@ -170,9 +189,9 @@ fn act(jail: &Jail, action: Action) -> std::io::Result<()> {
     }
 }
 
-fn send(to: &OwnedFd, number: i32) -> std::io::Result<()> {
+pub(super) fn send(to: BorrowedFd<'_>, number: i32) -> std::io::Result<()> {
     let Some(signal) = Signal::from_named_raw(number) else { return Ok(()) };
-    match pidfd_send_signal(to.as_fd(), signal) {
+    match pidfd_send_signal(to, signal) {
         // It has just ended; we will hear of it.
         Ok(()) | Err(Errno::SRCH) => Ok(()),
         Err(error) => Err(error.into()),
@@ -182,7 +201,7 @@ fn send(to: &OwnedFd, number: i32) -> std::io::Result<()> {
 /// Ends every process of a jail: the kernel does it where pid 1 dies, and init where the socket to us does.
 pub(super) fn kill(jail: &Jail) -> std::io::Result<()> {
     if !jail.landlocked {
-        return send(&jail.init_fd, machine::signal::KILL);
+        return send(jail.init_fd.as_fd(), machine::signal::KILL);
     }
     match rustix::net::shutdown(&jail.life, rustix::net::Shutdown::Both) {
         Ok(()) | Err(Errno::NOTCONN) => Ok(()),
@@ -207,7 +226,7 @@ fn signal_all(jail: &Jail, number: i32) -> std::io::Result<()> {
             // Looked at again once it is held: a pid may have come to another process meanwhile.
             let Ok(fd) = pidfd_open(pid, PidfdFlags::empty()) else { continue };
             if init::below(jail.init).contains(&pid) {
-                send(&fd, number)?;
+                send(fd.as_fd(), number)?;
             }
         }
         return Ok(());
@@ -233,7 +252,7 @@ fn signal_all(jail: &Jail, number: i32) -> std::io::Result<()> {
             None => descends(text, &init),
         };
         if text != init && inside {
-            send(&fd, number)?;
+            send(fd.as_fd(), number)?;
         }
     }
     Ok(())

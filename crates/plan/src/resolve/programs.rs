@@ -1,5 +1,7 @@
 //! The files that the programs need to start: each at its own place, with the links on the way to it.
 
+use std::collections::BTreeMap;
+
 use thinjail_closure::closure::{Closure, Member, Missing, Role};
 use thinjail_closure::tree::Kind;
 
@@ -19,6 +21,8 @@ use crate::step::{Access, Content, Source};
 pub(super) struct Programs {
     /// The path by which the main program is executed.
     pub(super) main: Option<RootPath>,
+    /// The same for each of them, by how it is written.
+    pub(super) paths: BTreeMap<String, RootPath>,
     /// A member that takes `$ORIGIN` of the main program, which glibc reads from /proc.
     pub(super) needs_proc: Option<String>,
     /// What they need of the usual files.
@@ -61,8 +65,10 @@ pub(super) fn resolve(
         programs.cache.learn(written, closure, report);
         programs.hints.learn(closure);
         programs.libmap.learn(closure);
+        let path = closure.members.first().and_then(program_path);
+        programs.paths.extend(path.clone().map(|path| (written.to_owned(), path)));
         if Some(written) == main {
-            programs.main = closure.members.first().and_then(program_path);
+            programs.main = path;
         }
     }
     programs

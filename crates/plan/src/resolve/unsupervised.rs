@@ -34,6 +34,12 @@ pub(super) fn wanted(spec: &Spec, kind: SystemKind, report: &mut Report) -> bool
                 .help("take `restart` out, and let the init start it again"),
         );
     }
+    if !spec.before_start.is_empty() {
+        report.problem(
+            Problem::setup("supervisor = false: before-start needs one who runs it in the jail before the program")
+                .help("let the init that starts it run the command before, or take `supervisor` out"),
+        );
+    }
     if spec.proc.as_deref() == Some("full") {
         report.problem(
             Problem::setup("supervisor = false: proc = \"full\" would be the host's: there is no pid namespace without a supervisor")
@@ -77,6 +83,13 @@ pub(super) fn confine(
         report.note(format!(
             "loss: whoever starts it sends its own signal to stop it, and kills it in its own time: tell it of {signal}"
         ));
+    }
+    if !spec.before_reload.is_empty() || !spec.reload_command.is_empty() {
+        report.note(
+            "loss: before-reload and reload-command are not run: whoever starts it tells the program itself to reload",
+        );
+    } else if let Some(signal) = &spec.reload_signal {
+        report.note(format!("loss: whoever starts it sends its own signal to reload: tell it of {signal}"));
     }
     if !spec.success_exit.is_empty() {
         report.note("loss: success-exit is not looked at: whoever starts it judges how the program ended");

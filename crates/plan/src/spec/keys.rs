@@ -12,6 +12,8 @@ pub(super) enum Shape {
     List,
     /// One string, split on spaces and quotes, or a list of strings.
     Words,
+    /// A list of lines, each split on spaces and quotes.
+    Lines,
     /// A number, which is none below zero.
     Number,
     /// A list of numbers.
@@ -38,6 +40,7 @@ impl Shape {
             Self::Switch => "true or false",
             Self::List => "a list of strings, such as [\"one\", \"two\"]",
             Self::Words => "a string or a list of strings, such as [\"one\", \"two\"]",
+            Self::Lines => "a list of commands, such as [\"/bin/one -a\", \"/bin/two\"]",
             Self::Number => "a number, such as 10",
             Self::Numbers => "a list of numbers, such as [3, 4]",
             Self::NumbersAndNames => "a list of numbers and strings, such as [143, \"TERM\"]",
@@ -54,6 +57,8 @@ impl Shape {
 pub(super) const KEYS: &[(&str, Shape)] = &[
     ("abstract-sockets", Shape::Text),
     ("allow-syscalls", Shape::List),
+    ("before-reload", Shape::Lines),
+    ("before-start", Shape::Lines),
     ("cache-dir", Shape::Text),
     ("capabilities", Shape::Words),
     ("chdir", Shape::Text),
@@ -78,6 +83,8 @@ pub(super) const KEYS: &[(&str, Shape)] = &[
     ("proc", Shape::Text),
     ("programs", Shape::List),
     ("read", Shape::List),
+    ("reload-command", Shape::Words),
+    ("reload-signal", Shape::Text),
     ("restart", Shape::Text),
     ("restart-delay", Shape::Text),
     ("restart-delay-max", Shape::Text),

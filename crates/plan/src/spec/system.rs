@@ -27,6 +27,17 @@ impl Spec {
         spec
     }
 
+    /// The programs beside the main one, each once: those that are named, and those of further commands.
+    pub(crate) fn further_programs(&self) -> Vec<String> {
+        let mut all: Vec<String> = Vec::new();
+        for program in self.programs.iter().cloned().chain(self.commanded()) {
+            if !all.contains(&program) {
+                all.push(program);
+            }
+        }
+        all
+    }
+
     /// Lays `over` on top. Every field is named, so that a new key can't be forgotten here.
     pub fn overlay(&mut self, over: Spec) {
         let Spec {
@@ -65,6 +76,10 @@ impl Spec {
             pidfile,
             limits,
             descriptors,
+            before_start,
+            before_reload,
+            reload_signal,
+            reload_command,
             tty,
             stop_signal,
             stop_timeout,
@@ -118,6 +133,12 @@ impl Spec {
         replace(&mut self.runtime, runtime);
         merge(&mut self.limits, limits);
         self.descriptors.extend(descriptors);
+        self.before_start.extend(before_start);
+        self.before_reload.extend(before_reload);
+        replace(&mut self.reload_signal, reload_signal);
+        if !reload_command.is_empty() {
+            self.reload_command = reload_command;
+        }
         self.tty |= tty;
         replace(&mut self.stop_signal, stop_signal);
         replace(&mut self.stop_timeout, stop_timeout);

@@ -49,6 +49,13 @@ pub fn split(line: &str) -> Result<Vec<String>, WordsError> {
     Ok(words)
 }
 
+/// The line that has a shell do what another line says.
+#[must_use]
+pub fn by_shell(line: &str) -> String {
+    // In double quotes only these two mean anything.
+    format!("/bin/sh -c \"{}\"", line.replace('\\', "\\\\").replace('"', "\\\""))
+}
+
 /// The first word of a line that means something to a shell and nothing here. Quotes and `\\` say that it is meant as it is.
 #[must_use]
 pub fn shell(line: &str) -> Option<&str> {
@@ -137,6 +144,13 @@ mod tests {
         }
         for line in ["nginx -g 'daemon off;'", r"a \$b", "a \"$HOME && x\"", "a --pattern=*.c x=y&z", "a b ;c", ""] {
             assert_eq!(shell(line), None, "{line}");
+        }
+    }
+
+    #[test]
+    fn a_line_for_a_shell_comes_out_as_it_was() {
+        for line in ["a && b", r#"echo "x y" > 'z\'"#] {
+            assert_eq!(split(&by_shell(line)), Ok(vec!["/bin/sh".into(), "-c".into(), line.into()]));
         }
     }
 

@@ -185,6 +185,32 @@ fn of_what_is_a_success() {
 }
 
 #[test]
+fn of_commands_beside_the_program() {
+    assert_eq!(
+        problem("before-start = [\"\"]"),
+        (
+            "before-start has an empty command".into(),
+            "write before-start = [\"/usr/bin/program --check\"], or take it out".into()
+        )
+    );
+    assert_eq!(what("before-reload = [\"pg_dump -x\"]"), "run pg_dump: no such file");
+    let problems = World::linux().problems(&www("before-reload = [\"bin/true\"]"));
+    assert!(
+        problems.iter().any(|problem| problem.what.starts_with("run bin/true: the path is relative")),
+        "{problems:?}"
+    );
+    assert_eq!(
+        what("command = \"/bin/true\"\nreload-signal = \"USR1\"\nreload-command = \"/bin/true\""),
+        "reload-signal and reload-command both say how it reloads"
+    );
+    assert_eq!(problem("reload-signal = \"HUPP\"").1, "did you mean HUP?");
+    // What TOML can't see is seen of flags.
+    let spec = Spec { before_start: vec!["/bin/true 'x".into()], user: Some("www-data".into()), ..Spec::default() };
+    let problems = thinjail_plan::resolve::resolve("x", &spec, &World::linux().facts(&spec)).unwrap_err();
+    assert!(problems.iter().any(|problem| problem.what == "before-start: the ' quote is never closed"), "{problems:?}");
+}
+
+#[test]
 fn with_a_nul_byte_in_a_spec_that_is_no_file() {
     let spec = Spec { command: Words::List(vec!["/bin/true".into(), "a\0b".into()]), ..Spec::default() };
     let problems = thinjail_plan::resolve::resolve("x", &spec, &World::linux().facts(&spec)).unwrap_err();

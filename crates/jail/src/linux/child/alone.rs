@@ -16,7 +16,7 @@ use thinjail_sys::linux::signal;
 
 use super::super::message::Phase;
 use super::super::tree::{self, Late, LateMount, Tree};
-use super::super::{confinement, landlock, step_failed, unprivileged};
+use super::super::{confinement, explain, landlock, step_failed, unprivileged};
 use super::{Child, Failure, at, attach_late, io_at, take_root};
 use crate::apply::apply;
 use crate::journal::Journal;
@@ -37,7 +37,7 @@ pub(in crate::linux) fn become_program(plan: &Plan, observer: &mut dyn Observer)
         Err(error) => return error,
     };
     let Failure { phase, index, errno } = child.take_it_all(tree);
-    super::explain(phase, index, errno, &plan.exec, &late)
+    explain::explain(phase, index, errno, &plan.exec, &late)
 }
 
 /// All that is done as the host's own. What is made there stays after the end; only a failure here takes it back, since from

@@ -188,6 +188,13 @@ fn fits(key: &str, value: &Spanned<DeValue<'_>>, shape: Shape) -> Result<(), Fau
             DeValue::String(text) => no_nul(key, item.span(), text),
             _ => Err(wrong(key, item, shape)),
         }),
+        (Shape::Lines, DeValue::Array(list)) => list.iter().try_for_each(|item| match item.get_ref() {
+            DeValue::String(text) => {
+                no_nul(key, item.span(), text)?;
+                splits_one(key, item.span(), text)
+            }
+            _ => Err(wrong(key, item, shape)),
+        }),
         (Shape::Numbers, DeValue::Array(list)) => list.iter().try_for_each(|item| match item.get_ref() {
             DeValue::Integer(number) if i32::from_str_radix(number.as_str(), number.radix()).is_ok() => Ok(()),
             _ => Err(wrong(key, item, shape)),
@@ -204,7 +211,9 @@ fn fits(key: &str, value: &Spanned<DeValue<'_>>, shape: Shape) -> Result<(), Fau
 /// The value as it has to be written, where only the brackets or the quotes are missing.
 fn instead(value: &DeValue<'_>, shape: Shape) -> Option<String> {
     match (shape, value) {
-        (Shape::List | Shape::NumbersAndNames, DeValue::String(text)) => Some(format!("[{:?}]", shortened(text))),
+        (Shape::List | Shape::Lines | Shape::NumbersAndNames, DeValue::String(text)) => {
+            Some(format!("[{:?}]", shortened(text)))
+        }
         (Shape::Numbers | Shape::NumbersAndNames, DeValue::Integer(number)) if number.radix() == 10 => {
             Some(format!("[{}]", number.as_str()))
         }
@@ -233,6 +242,22 @@ fn no_nul(key: &str, span: Range<usize>, text: &str) -> Result<(), Fault> {
         return Err(Fault::new(span, format!("`{key}` has a NUL byte in it, which no system call takes")));
     }
     Ok(())
+}
+
+/// One line of several, which has no form as a list.
+fn splits_one(key: &str, span: Range<usize>, text: &str) -> Result<(), Fault> {
+    if let Err(error) = words::split(text) {
+        let fault = Fault::new(span, format!("`{key}` can't be split into words: {error}"));
+        return Err(fault.help("put it into other quotes: '/bin/program \"one argument\"'"));
+    }
+    match words::shell(text) {
+        Some(word) => Err(Fault::new(
+            span,
+            format!("`{key}` has no line of a shell, and {} would be handed to the program as it is", shortened(word)),
+        )
+        .help(format!("write {:?}; or put the word into quotes", shortened(&words::by_shell(text))))),
+        None => Ok(()),
+    }
 }
 
 fn splits(key: &str, span: Range<usize>, text: &str) -> Result<(), Fault> {
