@@ -234,6 +234,20 @@ fn directories_that_are_not_there_are_tries_and_bound_what_is_put_down() {
 }
 
 #[test]
+fn files_of_ld_so_conf_that_all_include_all_end() {
+    let mut world = World::new(GLIBC, program(GLIBC).needs("liba.so")).libraries(&["/opt/liba.so"]);
+    let all = "include /etc/d/*\n".repeat(20);
+    world.tree.file("/etc/ld.so.conf", format!("/opt\n{all}").as_bytes());
+    for number in 0..1_500 {
+        world.tree.file(format!("/etc/d/{number}"), all.as_bytes());
+    }
+    let start = Instant::now();
+    let missing = world.find().missing;
+    assert!(start.elapsed() < Duration::from_secs(10), "{:?}", start.elapsed());
+    assert_eq!(missing[0].refused.len(), 1, "what comes first is told of all the same");
+}
+
+#[test]
 fn names_that_are_larger_together_than_any_object_has_are_not_kept() {
     let long = "n".repeat(40_000);
     let of = |count: usize| {

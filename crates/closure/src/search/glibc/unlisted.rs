@@ -13,6 +13,8 @@ use crate::walk::{MAIN, Walk};
 
 /// Files that include each other are read once each; this many of them, and of directories, at most.
 const FILES_MAX: usize = 1024;
+/// As many patterns are looked up: each lists a directory.
+const INCLUDES_MAX: usize = 64;
 
 /// Puts down why a library that was looked for everywhere is not found, where that can be told.
 pub(super) fn look(walk: &mut Walk<'_, '_>, search: &mut Search, name: &str) {
@@ -43,6 +45,7 @@ pub(super) fn look(walk: &mut Walk<'_, '_>, search: &mut Search, name: &str) {
 fn read(finder: &mut Finder<'_>) -> Vec<PathBuf> {
     let (mut directories, mut seen) = (Vec::new(), Vec::new());
     let mut queue = vec![PathBuf::from(ld_so_conf::PATH)];
+    let (mut includes, mut files) = (INCLUDES_MAX, FILES_MAX);
     while let Some(path) = queue.pop() {
         let Ok(found) = finder.resolver.resolve(&path) else { continue };
         if seen.contains(&found.meta.id) || seen.len() == FILES_MAX {
@@ -55,15 +58,17 @@ fn read(finder: &mut Finder<'_>) -> Vec<PathBuf> {
             match line {
                 Line::Directory(directory) if directories.len() < FILES_MAX => directories.push(directory.into()),
                 Line::Directory(_) => {}
-                Line::Include(pattern) if included.len() < FILES_MAX => {
+                Line::Include(pattern) if includes > 0 => {
+                    includes -= 1;
                     let base = path.parent().unwrap_or(Path::new("/"));
                     included.extend(matching(finder, &base.join(pattern)));
                 }
                 Line::Include(_) => {}
             }
         }
+        included.truncate(files);
+        files -= included.len();
         queue.extend(included.into_iter().rev());
-        queue.truncate(FILES_MAX);
     }
     directories
 }
