@@ -222,6 +222,8 @@ fn command(words: &[&str]) -> Command {
 pub struct Text {
     /// Where others keep a service of that name, which can't be had then.
     pub taken: Vec<HostPath>,
+    /// Where packages keep one, over which this one goes as long as it is there.
+    pub over: Vec<HostPath>,
     /// What is put in place, in this order, and removed in the opposite one.
     pub placed: Vec<Placed>,
     /// The snippet that has its log files rotated, which is left out where somebody else's does so already.

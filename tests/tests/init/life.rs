@@ -5,17 +5,17 @@ use std::time::Duration;
 
 use rustix::process::Signal;
 use thinjail_tests::client::{ask, listens};
-use thinjail_tests::jail::{send, thinjail};
+use thinjail_tests::jail::send;
 use thinjail_tests::process::Process;
 use thinjail_tests::skip::program;
 use thinjail_tests::{need, wait};
 
 use crate::daemon::{Daemon, NGINX, REDIS};
 use crate::etc;
-use crate::system::{Status, System};
+use crate::system::{Status, System, tells};
 
 /// In emulation everything takes its time.
-const PATIENCE: Duration = Duration::from_secs(40);
+const PATIENCE: Duration = Duration::from_secs(100);
 
 #[track_caller]
 fn wait_for<T>(what: &str, ask: impl FnMut() -> Option<T>) -> T {
@@ -46,22 +46,22 @@ fn life(system: System, daemon: Daemon) {
     let before = etc::now();
     let mounts = fs::read_to_string("/proc/self/mountinfo").unwrap();
     assert_eq!(Daemon::processes(), [], "before");
-    let service = if system.shares_names() { format!("{}-jailed", daemon.profile) } else { daemon.profile.to_owned() };
-    let named = format!("--as={service}");
-    if system.shares_names() {
-        // The script of the package.
-        let taken = thinjail(["enable", "nginx"]).run();
-        taken.expect_code(1).expect_stderr(&["/etc/init.d/nginx is there already, and not thinjail's", "--as"]);
+    let mut service = daemon.profile.to_owned();
+    if let Some(file) = system.taken(daemon.profile) {
+        let taken = tells(&["enable", daemon.profile]).run();
+        taken.expect_code(1).expect_stderr(&[&format!("{file} is there already, and not thinjail's"), "--as"]);
         etc::assert_same(&before, &etc::now());
+        service += "-jailed";
     }
+    let named = &format!("--as={service}");
 
     // Shown, and nothing done.
-    let shown = thinjail(["enable", "--dry-run", daemon.profile, &named]).run();
+    let shown = tells(&["enable", "--dry-run", daemon.profile, named]).run();
     shown.expect_code(0);
     assert!(shown.stdout.contains("--- /dev/null\n+++ /etc/"), "{}", shown.stdout);
     etc::assert_same(&before, &etc::now());
 
-    let done = thinjail(["enable", daemon.profile, &named]).run();
+    let done = tells(&["enable", daemon.profile, named]).run();
     done.expect_code(0);
     assert!(done.stdout.contains("+# Written by `thinjail enable "), "{}", done.stdout);
     if system != System::Runit {
@@ -109,19 +109,19 @@ fn life(system: System, daemon: Daemon) {
         // What runs is not taken away from under itself.
         system.does("start", &service);
         serves(daemon);
-        let refused = thinjail(["disable", daemon.profile, &named]).run();
+        let refused = tells(&["disable", daemon.profile, named]).run();
         refused.expect_code(1).expect_stderr(&[" runs", "--now"]);
     } else {
         system.does("start", &service);
         serves(daemon);
     }
-    thinjail(["disable", "--now", daemon.profile, &named]).run().expect_code(0);
+    tells(&["disable", "--now", daemon.profile, named]).run().expect_code(0);
     assert!(!listens(daemon.port));
     let ended = wait::poll(PATIENCE, || Daemon::processes().is_empty().then_some(()));
     assert!(ended.is_some(), "left: {:?}", Daemon::processes());
     etc::assert_same(&before, &etc::now());
     assert_eq!(fs::read_to_string("/proc/self/mountinfo").unwrap(), mounts);
-    thinjail(["disable", daemon.profile, &named]).run().expect_code(1).expect_stderr(&["was not enabled"]);
+    tells(&["disable", daemon.profile, named]).run().expect_code(1).expect_stderr(&["was not enabled"]);
 }
 
 /// The process that made the jail: the nearest above that is thinjail in our own pid namespace.

@@ -2,11 +2,10 @@
 
 use std::fs;
 
-use thinjail_tests::jail::thinjail;
 use thinjail_tests::need;
 
 use crate::etc;
-use crate::system::System;
+use crate::system::{System, tells};
 
 /// The file that somebody may have changed.
 fn file(system: System) -> &'static str {
@@ -21,17 +20,17 @@ fn file(system: System) -> &'static str {
 fn a_file_that_was_changed_is_named_and_stays() {
     let system = need!(System::here());
     let file = file(system);
-    thinjail(["enable", "redis", "--as=changed"]).run().expect_code(0);
+    tells(&["enable", "redis", "--as=changed"]).run().expect_code(0);
     let ours = fs::read_to_string(file).unwrap();
     let theirs = ours.clone() + "# mine\n";
     fs::write(file, &theirs).unwrap();
     // Neither written over nor removed.
-    let again = thinjail(["enable", "redis", "--as=changed"]).run();
+    let again = tells(&["enable", "redis", "--as=changed"]).run();
     again.expect_code(1).expect_stderr(&[file, "has been changed since thinjail wrote it"]);
-    thinjail(["disable", "--now", "redis", "--as=changed"]).run().expect_code(1).expect_stderr(&[file, "and stays"]);
+    tells(&["disable", "--now", "redis", "--as=changed"]).run().expect_code(1).expect_stderr(&[file, "and stays"]);
     assert_eq!(fs::read_to_string(file).unwrap(), theirs);
     // By now it is somebody else's.
-    let foreign = thinjail(["enable", "redis", "--as=changed"]).run();
+    let foreign = tells(&["enable", "redis", "--as=changed"]).run();
     foreign.expect_code(1).expect_stderr(&[file, "and not thinjail's"]);
     fs::remove_file(file).unwrap();
     let _ = fs::remove_dir("/etc/sv/changed");
@@ -44,7 +43,7 @@ fn a_profile_that_would_not_start_is_no_service() {
     let profile = "/etc/thinjail/broken.toml";
     fs::create_dir_all("/etc/thinjail").unwrap();
     fs::write(profile, "command = \"/nonexistent\"\nuser = \"nobody\"\n").unwrap();
-    thinjail(["enable", "broken"]).run().expect_code(1).expect_stderr(&["/nonexistent"]);
+    tells(&["enable", "broken"]).run().expect_code(1).expect_stderr(&["/nonexistent"]);
     fs::remove_file(profile).unwrap();
     let _ = fs::remove_dir("/etc/thinjail");
     etc::assert_same(&before, &etc::now());
@@ -61,9 +60,9 @@ fn enabling_once_more_writes_what_has_changed() {
         fs::write(profile, text).unwrap();
     };
     write("5s");
-    thinjail(["enable", "slow"]).run().expect_code(0);
+    tells(&["enable", "slow"]).run().expect_code(0);
     write("25s");
-    let again = thinjail(["enable", "slow"]).run();
+    let again = tells(&["enable", "slow"]).run();
     again.expect_code(0);
     let (old, new) = match system {
         System::Systemd => ("-TimeoutStopSec=15\n", "+TimeoutStopSec=35\n"),
@@ -72,7 +71,7 @@ fn enabling_once_more_writes_what_has_changed() {
         System::SysV | System::Runit => ("", ""),
     };
     assert!(again.stdout.contains(old) && again.stdout.contains(new), "{}", again.stdout);
-    thinjail(["disable", "--now", "slow"]).run().expect_code(0);
+    tells(&["disable", "--now", "slow"]).run().expect_code(0);
     fs::remove_file(profile).unwrap();
     let _ = fs::remove_dir("/etc/thinjail");
     etc::assert_same(&before, &etc::now());

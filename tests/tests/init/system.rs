@@ -2,7 +2,13 @@
 
 use std::process::{Command, Output};
 
+use thinjail_tests::jail::{Thinjail, thinjail};
 use thinjail_tests::skip::Lack;
+
+/// `thinjail` with these words. In emulation systemd takes its time to load what has changed.
+pub(crate) fn tells(words: &[&str]) -> Thinjail {
+    thinjail(words).patience(std::time::Duration::from_secs(300))
+}
 
 /// An init system.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,9 +39,14 @@ impl System {
         }
     }
 
-    /// Whether packages have services of their own in the same place, which can't be had under the same name.
-    pub(crate) fn shares_names(self) -> bool {
-        matches!(self, Self::OpenRc | Self::SysV)
+    /// The file that Debian's packages have in the way of a service of this name.
+    pub(crate) fn taken(self, profile: &str) -> Option<&'static str> {
+        match (self, profile) {
+            // Of redis-server an alias, which is a link where the administrator's units are.
+            (Self::Systemd, "redis") => Some("/etc/systemd/system/redis.service"),
+            (Self::OpenRc | Self::SysV, "nginx") => Some("/etc/init.d/nginx"),
+            _ => None,
+        }
     }
 
     fn command(self, action: &str, service: &str) -> Command {

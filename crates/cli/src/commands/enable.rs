@@ -30,9 +30,16 @@ pub(super) fn enable(args: Enable, subject: &Subject) -> Result<Exit, Failure> {
         return Ok(Exit::Ok);
     }
     check(&args, init, &spec)?;
+    if !service.supervised && matches!(init, Init::SysV | Init::RcD) {
+        return Err(Failure::new(format!("{init} supervises nobody, and the profile has supervisor = false"))
+            .help("take it out: on such a host the supervisor has to be thinjail's"));
+    }
     let old = Record::read(&service.name).map_err(unreadable(&service.name))?;
     let record = record(&service, init, &text, old.as_ref())?;
     show(&record, &text, args.now)?;
+    if let Some(over) = text.over.iter().find(|path| old.is_none() && Path::new(path.as_str()).exists()) {
+        report::say(&format!("it goes over {over} until it is disabled"));
+    }
     if args.dry_run {
         return Ok(Exit::Ok);
     }

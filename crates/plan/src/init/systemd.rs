@@ -6,6 +6,7 @@ use super::quote::unit;
 use super::rotate::logrotate;
 use super::{Placed, Service, Text, command};
 use crate::facts::SystemKind;
+use crate::path::HostPath;
 use crate::resolve::signals::name;
 
 /// The administrator's units, which go over those of packages; systemd.unit(5).
@@ -13,7 +14,10 @@ const DIR: &str = "/etc/systemd/system";
 
 pub(super) fn text(service: &Service) -> Text {
     let name = format!("{}.service", service.name);
+    let packaged =
+        ["/usr/local/lib", "/usr/lib", "/lib"].map(|lib| HostPath::new(&format!("{lib}/systemd/system/{name}")));
     Text {
+        over: packaged.into_iter().flatten().collect(),
         placed: Placed::file(&format!("{DIR}/{name}"), 0o644, unit_text(service)).into_iter().collect(),
         rotation: logrotate(service, &[]),
         enabled: Some(command(&["systemctl", "--quiet", "is-enabled", &name])),
