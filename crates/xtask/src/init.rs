@@ -41,7 +41,8 @@ const PATIENCE: Duration = Duration::from_secs(400);
 pub(crate) fn test(workspace: &Workspace) -> Result<Totals> {
     let trees = trees(workspace)?;
     let built = programs::build(&mut workspace.cargo(BUILD_ALL))?;
-    let tests = built.iter().find(|program| program.test && program.name == PROGRAM);
+    let tests =
+        built.iter().find(|program| program.test && program.package == "thinjail-tests" && program.name == PROGRAM);
     let tests = &tests.ok_or_else(|| Error::new("find the tests of init systems among what was built"))?.path;
     let thinjail = programs::thinjail(&built)?;
     let mut totals = Totals::default();

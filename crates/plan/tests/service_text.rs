@@ -1,4 +1,4 @@
-//! Profile -> text of an init system, as the golden files in tests/init have it; and what no name may do to it.
+//! Profile -> text of an init system, as the golden files in tests/service_text have it; and what no name may do to it.
 #![allow(clippy::unwrap_used, clippy::panic)]
 
 use std::path::Path;
@@ -38,7 +38,7 @@ fn files(text: &Text) -> impl Iterator<Item = (&str, &str)> {
 
 #[test]
 fn the_text_of_an_init_system_is_what_it_was() {
-    let folder = Path::new(&std::env::var_os("CARGO_MANIFEST_DIR").unwrap()).join("tests/init");
+    let folder = Path::new(&std::env::var_os("CARGO_MANIFEST_DIR").unwrap()).join("tests/service_text");
     let profiles = [
         ("nginx", shipped("nginx")),
         ("redis", shipped("redis")),
