@@ -282,7 +282,8 @@ fn prepared(command: &init::Command) -> Option<Command> {
     let mut prepared = Command::new(program);
     let path = std::env::var("PATH").unwrap_or_default();
     prepared.args(arguments).env("PATH", format!("{path}:/usr/local/sbin:/usr/sbin:/sbin:/usr/bin:/bin"));
-    prepared.stdin(Stdio::null());
+    // The links in /etc/rc?.d are those of a package's script of the same name, and stay as they are.
+    prepared.env("SYSTEMCTL_SKIP_SYSV", "1").stdin(Stdio::null());
     Some(prepared)
 }
 

@@ -92,6 +92,17 @@ do_stop() {
 	return "$status"
 }
 
+# The supervisor hands the signal on.
+do_reload() {
+	supervisor=$("$THINJAIL" status "$PROFILE" | sed -n 's/.*supervised by \([0-9][0-9]*\):.*/\1/p')
+	[ -n "$supervisor" ] || return 7
+	log_daemon_msg "Reloading $DESC" "$PROFILE"
+	kill -HUP "$supervisor"
+	status=$?
+	log_end_msg "$status"
+	return "$status"
+}
+
 case "${1:-}" in
 start)
 	do_start
@@ -103,14 +114,10 @@ restart)
 	do_stop && do_start
 	;;
 reload)
-	log_daemon_msg "Reloading $DESC" "$PROFILE"
-	"$THINJAIL" reload "$PROFILE"
-	status=$?
-	log_end_msg "$status"
-	exit "$status"
+	do_reload
 	;;
 force-reload)
-	"$THINJAIL" reload "$PROFILE" || { do_stop && do_start; }
+	do_reload || { do_stop && do_start; }
 	;;
 try-restart | condrestart)
 	if runs; then
