@@ -104,7 +104,7 @@ fn a_start_comes_back_once_the_program_runs_and_leaves_the_caller_nothing() {
     let before = daemon.snapshot();
     daemon.ask("status").expect_code(3);
     let output = daemon.temp.at("output");
-    let started = daemon.thinjail(&["start", "--output", &output, &daemon.name]);
+    let started = daemon.thinjail(&["start", "--log", &output, &daemon.name]);
     assert_eq!((started.expect_code(0).stdout.as_str(), started.stderr.as_str()), ("", ""));
     let (supervisor, main) = (daemon.number("supervisor"), daemon.number("pid"));
     assert_eq!(fs::read_link(format!("/proc/{main}/exe")).unwrap(), Path::new(BUSYBOX));
@@ -113,8 +113,8 @@ fn a_start_comes_back_once_the_program_runs_and_leaves_the_caller_nothing() {
     let words: Vec<&str> = stat.rsplit_once(')').unwrap().1.split_whitespace().collect();
     assert_eq!((words[3].parse(), words[4]), (Ok(supervisor), "0"), "session and terminal: {stat}");
     assert_eq!(fs::read_link(format!("/proc/{supervisor}/cwd")).unwrap(), Path::new("/"));
-    for fd in ["1", "2"] {
-        assert_eq!(fs::read_link(format!("/proc/{supervisor}/fd/{fd}")).unwrap(), Path::new(&output));
+    for fd in ["0", "1", "2"] {
+        assert_eq!(fs::read_link(format!("/proc/{supervisor}/fd/{fd}")).unwrap(), Path::new("/dev/null"));
     }
     wait::until_true("its output is in the file", || fs::read_to_string(&output).unwrap() == "up\n");
     assert_eq!(fs::read_to_string(daemon.temp.path().join("pids/x.pid")).unwrap(), format!("{main}\n"));

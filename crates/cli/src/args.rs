@@ -15,7 +15,7 @@ use clap::{Command, CommandFactory as _, FromArgMatches as _, Parser, Subcommand
 use thinjail_plan::facts::SystemKind;
 use thinjail_plan::spec::flag_hint;
 
-use crate::exit_code::{EXEC, RELOAD, STATUS, TABLE};
+use crate::exit_code::{EXEC, KILL, RELOAD, STATUS, TABLE};
 use crate::report::Failure;
 pub(crate) use enable::{Disable, Enable, OfService};
 pub(crate) use ldd::Ldd;
@@ -55,12 +55,14 @@ Usage: thinjail VERB [FLAGS] ...
 pub(crate) enum Verb {
     /// Builds the jail, runs the program, takes everything down
     Run(Run),
-    /// The same in the background: comes back once the program runs
+    /// The same in the background: comes back once the program is ready
     Start(Start),
     /// Runs a program of the host in a jail that runs, with what it needs
     Exec(Exec),
     /// The same for sh(1), in a terminal of its own
     Shell(OwnShell),
+    /// Stops it, if it runs, and starts it; a profile that has a mistake leaves it running
+    Restart(Start),
     #[command(flatten)]
     Life(Life),
     /// Makes a jail a service of the init system
@@ -95,6 +97,10 @@ pub(crate) enum Life {
     Status(Status),
     /// Lists all jails that run, or have left something
     List(List),
+    /// Shows what a jail has said that writes it into a file
+    Logs(Logs),
+    /// Sends a signal to the main process of a jail
+    Kill(Kill),
     /// Takes back what jails have left whose supervisor was killed
     Clean(Clean),
 }
@@ -112,6 +118,29 @@ pub(crate) struct OneName {
 pub(crate) struct OneReload {
     /// Name of the jail
     pub(crate) name: String,
+}
+
+/// `logs`.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Logs {
+    /// Name of the jail
+    pub(crate) name: String,
+    /// Shows what is said from now on as well, until it is interrupted
+    #[arg(long, short)]
+    pub(crate) follow: bool,
+    /// How many lines at most
+    #[arg(long, short = 'n', value_name = "NUMBER", default_value_t = 100)]
+    pub(crate) lines: usize,
+}
+
+/// `kill`.
+#[derive(Debug, clap::Args)]
+#[command(after_help = KILL)]
+pub(crate) struct Kill {
+    /// Name of the jail
+    pub(crate) name: String,
+    /// The signal's name: HUP, USR1
+    pub(crate) signal: String,
 }
 
 /// `status`.
@@ -207,9 +236,6 @@ pub(crate) struct Run {
 thinjail start [FLAGS] NAME
        thinjail start [FLAGS] --profile FILE")]
 pub(crate) struct Start {
-    /// Adds what the program says to the end of this file; else it is lost
-    #[arg(long, value_name = "FILE")]
-    pub(crate) output: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) about: About,
 }
@@ -423,7 +449,7 @@ impl Args {
     fn words(&self) -> &[String] {
         match &self.verb {
             Verb::Run(run) => &run.about.words,
-            Verb::Start(start) => &start.about.words,
+            Verb::Start(start) | Verb::Restart(start) => &start.about.words,
             Verb::Exec(_)
             | Verb::Shell(_)
             | Verb::Life(_)
@@ -441,7 +467,7 @@ impl Args {
     fn profile(&self) -> Option<&Path> {
         let flags = match &self.verb {
             Verb::Run(run) => &run.about.profile,
-            Verb::Start(start) => &start.about.profile,
+            Verb::Start(start) | Verb::Restart(start) => &start.about.profile,
             Verb::Plan(plan) => &plan.about.profile,
             Verb::Explain(explain) => &explain.profile,
             Verb::Check(ask) | Verb::Facts(ask) => &ask.about.profile,
@@ -517,9 +543,7 @@ fn in_our_words(text: &str) -> Failure {
     let tip = tips.find(|tip| !tip.starts_with("to pass "));
     let typed = what.split('\'').nth(1).unwrap_or_default();
     let verb = what.starts_with("unrecognized subcommand");
-    let help = if let Some(hint) = verb.then(|| life_help(typed)).flatten() {
-        hint.into()
-    } else if let Some(hint) = flag_hint(typed) {
+    let help = if let Some(hint) = flag_hint(typed) {
         hint
     } else if let Some(tip) = tip {
         joined(tip)
@@ -529,14 +553,6 @@ fn in_our_words(text: &str) -> Failure {
         "`thinjail --help` shows the verbs, `thinjail VERB --help` their flags".into()
     };
     Failure::usage(what).help(help)
-}
-
-/// What to type in place of a verb that there is not.
-fn life_help(typed: &str) -> Option<&'static str> {
-    match typed {
-        "restart" => Some("`thinjail stop NAME`, then `thinjail start NAME`"),
-        _ => None,
-    }
 }
 
 #[cfg(test)]

@@ -9,6 +9,7 @@ mod explain;
 mod facts;
 mod ldd;
 mod life;
+mod logs;
 mod plan;
 mod planned;
 mod run;
@@ -37,6 +38,7 @@ pub(crate) fn execute(args: Args, subject: &Subject, clock: Clock) -> Result<Exi
         Verb::Start(start) => start::execute(start, subject),
         Verb::Exec(args) => exec::execute(args),
         Verb::Shell(args) => exec::shell(args),
+        Verb::Restart(start) => start::again(start, subject),
         Verb::Life(life) => life::execute(life),
         Verb::Enable(args) => enable::enable(args, subject),
         Verb::Disable(args) => enable::disable(&args),

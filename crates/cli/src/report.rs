@@ -158,12 +158,17 @@ pub(crate) fn line(text: &str) {
 
 /// Prints what was asked for on the standard output.
 pub(crate) fn answer(text: &str) -> Result<(), Failure> {
+    bytes(text.as_bytes()).map(drop)
+}
+
+/// The same of what may be no text. False if nobody reads any more.
+pub(crate) fn bytes(bytes: &[u8]) -> Result<bool, Failure> {
     let mut out = std::io::stdout().lock();
-    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+    match out.write_all(bytes).and_then(|()| out.flush()) {
         // Whoever read it has read enough: `thinjail plan | head`.
-        Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(false),
         Err(error) => Err(Failure::new("write the answer").cause(error)),
-        Ok(()) => Ok(()),
+        Ok(()) => Ok(true),
     }
 }
 

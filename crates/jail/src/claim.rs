@@ -4,7 +4,7 @@ use std::io;
 use std::time::Duration;
 
 use rustix::process::Pid;
-use thinjail_plan::plan::Plan;
+use thinjail_plan::plan::{LogTo, Plan};
 
 use crate::journal::Journal;
 use crate::journal::line::{Begin, Process, Running, VERSION, Verb};
@@ -14,6 +14,7 @@ use crate::look::Moment;
 use crate::os::End;
 use crate::run::RunError;
 use crate::state::{Claim, ONE_OF_A_NAME, Sheet, State, host, started};
+use crate::supervise::log;
 use crate::teardown::teardown;
 
 /// Whether a jail has to be known to others: it is to be stopped by them, or leaves something if its supervisor is killed.
@@ -69,6 +70,10 @@ fn begin(plan: &Plan, verb: Verb) -> Begin {
         uid: plan.exec.ids.uid,
         stop_timeout: u64::try_from(plan.stop.timeout.as_millis()).unwrap_or(u64::MAX),
         pidfile: plan.pidfile.clone(),
+        log: match &plan.service.log.to {
+            LogTo::Syslog { .. } => Some("syslog".into()),
+            _ => log::path(plan, verb).map(|path| path.to_string()),
+        },
     }
 }
 

@@ -18,19 +18,20 @@ mod supervisor;
 use std::io;
 use std::time::{Duration, Instant};
 
+use rustix::pipe::{PipeFlags, pipe_with};
 use thinjail_plan::facts::SystemKind;
 use thinjail_plan::path::HostPath;
-use thinjail_plan::plan::Plan;
+use thinjail_plan::plan::{Plan, Ready};
 use thinjail_plan::step::{Confine, Devfs, Planned, Step};
 use thinjail_sys::freebsd::process;
 
-use self::child::Child;
+use self::child::{Child, Outlets};
 use self::guardian::Guardian;
 use self::hooks::{BEFORE, Hook, Hooks};
 use self::params::Params;
 use self::relay::Relay;
 use self::reload::Reloads;
-use self::supervisor::Signals;
+use self::supervisor::{Search, Signals};
 use crate::apply::apply;
 use crate::claim;
 use crate::journal::Journal;
@@ -42,6 +43,7 @@ use crate::pidfile::{self, Pidfile};
 use crate::run::{Observer, RunError, Timings};
 use crate::supervise::machine::Event;
 use crate::supervise::service::Service;
+use crate::supervise::words::Words;
 use crate::teardown::teardown;
 
 /// What makes jails, one after the other.
@@ -183,7 +185,9 @@ fn run_applied(
     os.seal().map_err(step_failed)?;
     params.set_path(os.root());
     let name = params.name().to_owned();
-    let child = Child::prepare(plan, params, hooks.any(&BEFORE) || !plan.before_start.is_empty())?;
+    let (outlets, words) = outlets(plan, service)?;
+    service.listen(words.or(os.take_socket().map(Words::Socket)));
+    let child = Child::prepare(plan, params, hooks.any(&BEFORE) || !plan.before_start.is_empty(), outlets)?;
     let (pid_number, mut pidfile) = match &plan.pidfile {
         Some(path) => Pidfile::claim_written(path, journal).map(|(number, pidfile)| (Some(number), Some(pidfile)))?,
         None => (None, None),
@@ -221,7 +225,7 @@ fn run_guarded(
     clock: &mut Clock,
     service: &mut Service<'_>,
 ) -> Result<(), RunError> {
-    let jail = start::start(plan, child, hooks, guardian.pid(), signals, clock)?;
+    let mut jail = start::start(plan, child, hooks, guardian.pid(), signals, clock)?;
     // From FreeBSD 15 on the jail ends with us whatever happens to the guardian, who unmounts what is left.
     let _owner = thinjail_sys::freebsd::jail::own(jail.jid);
     if let Some(pidfile) = pidfile {
@@ -241,14 +245,18 @@ fn run_guarded(
         return Err(error);
     }
     service.built(&clock.timings);
+    let search = Search::of(plan, hooks.root());
     let mut reloads = Reloads::new(plan, jail.jid, jail.main);
-    let ended = supervisor::supervise(&jail, (signals, relay), journal, service, &mut reloads, &mut |service| {
+    let heard = (signals, relay, &mut reloads);
+    let ended = supervisor::supervise(&mut jail, heard, (&search, journal), service, &mut |service, jid| {
         for which in ["exec.prestop", "exec.stop"] {
-            if let Err(error) = hooks.run(which, Some(jail.jid)) {
+            if let Err(error) = hooks.run(which, Some(jid)) {
                 service.observer().left(&format!("{error}{}", cause_of(&error)));
             }
         }
     });
+    // What was said last, and by whom we have killed.
+    service.hear(true);
     if ended.is_err() {
         jail.kill();
     }
@@ -260,6 +268,16 @@ fn run_guarded(
         service.observer().background();
     }
     Ok(())
+}
+
+/// What the child has of its own in place of ours: its output, and where it says that it is ready. And our end of the latter.
+fn outlets(plan: &Plan, service: &Service<'_>) -> Result<(Outlets, Option<Words>), RunError> {
+    let failed = |cause: io::Error| RunError::setup("make a pipe for what the program says".into(), cause);
+    let output = service.output().transpose().map_err(failed)?;
+    let Ready::Writes { descriptor } = plan.service.ready else { return Ok(((output, None), None)) };
+    let (hear, talk) = pipe_with(PipeFlags::CLOEXEC).map_err(|cause| failed(cause.into()))?;
+    let ready = (start::above(talk, descriptor)?, descriptor);
+    Ok(((output, Some(ready)), Some(Words::Pipe(hear))))
 }
 
 /// Runs hooks of the end, whose failure stops nothing.

@@ -7,6 +7,7 @@ pub mod life;
 pub mod run;
 pub mod stale;
 pub mod start;
+pub mod usage;
 
 // What engines share.
 mod apply;

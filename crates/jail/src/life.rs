@@ -17,9 +17,11 @@ use crate::os::End;
 use crate::run::RunError;
 use crate::stale::Stale;
 use crate::state::{Claim, GUARDED, ONE_OF_A_NAME, State, host, signal};
+use crate::supervise::log;
 use crate::supervise::machine::signal::{HUP, KILL, TERM};
 use crate::system;
 use crate::teardown::teardown;
+use crate::usage::Usage;
 
 /// How a jail is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -61,6 +63,12 @@ pub struct Jail {
     pub stage: Option<String>,
     /// How often it was started again.
     pub restarts: u64,
+    /// What it uses, where that was asked for.
+    pub usage: Option<Usage>,
+    /// What the daemon says of itself.
+    pub status: Option<String>,
+    /// The file of what it says, or `syslog`; none where that is the caller's.
+    pub log: Option<String>,
     /// Where its pid is on the host.
     pub pidfile: Option<HostPath>,
     /// What is still on the host.
@@ -78,6 +86,12 @@ impl Jail {
         u64::try_from(Moment::now().0.saturating_sub(since)).ok().map(Duration::from_secs)
     }
 
+    /// What it uses at this moment.
+    #[must_use]
+    pub fn uses(&self) -> Usage {
+        crate::usage::of(self.supervisor, self.uid)
+    }
+
     fn of(key: &str, read: Read, held: bool) -> Self {
         let on_host = read.entries.iter().filter(|entry| entry.open).map(|entry| entry.undo.to_string()).collect();
         let main = read.running.as_ref().map(|running| running.main);
@@ -87,6 +101,8 @@ impl Jail {
         let held = held && !read.begin.as_ref().is_some_and(dead);
         let condition = match (held, main) {
             (true, _) if stage == Some("waiting") => Condition::Waiting,
+            (true, _) if matches!(stage, Some("running" | "reloading")) => Condition::Running,
+            (true, _) if stage.is_some() => Condition::Changing,
             (true, Some(main)) if lives(main) => Condition::Running,
             (true, _) => Condition::Changing,
             (false, _) => Condition::Left,
@@ -97,13 +113,16 @@ impl Jail {
             condition,
             background: begin.is_some_and(|begin| begin.verb == Verb::Start),
             supervisor: begin.map_or(0, |begin| begin.supervisor.pid),
-            pid: main.map(|main| main.pid),
+            pid: main.filter(|main| lives(*main)).map(|main| main.pid),
             jid: read.running.as_ref().and_then(|running| running.jid),
             program: begin.map_or_else(String::new, |begin| begin.program.clone()),
             uid: begin.map(|begin| begin.uid),
             since: read.running.as_ref().map(|running| running.since.0),
             stage: stage.map(String::from).filter(|_| held),
             restarts: read.phase.as_ref().map_or(0, |phase| phase.restarts),
+            usage: None,
+            status: read.phase.as_ref().and_then(|phase| phase.status.clone()).filter(|_| held),
+            log: begin.and_then(|begin| begin.log.clone()),
             pidfile: begin.and_then(|begin| begin.pidfile.clone()),
             on_host,
             stale: Vec::new(),
@@ -143,6 +162,25 @@ pub fn find(name: &str) -> Result<Option<Jail>, RunError> {
 pub fn plan(name: &str) -> Result<Plan, RunError> {
     let missing = || RunError::setup(format!("read the plan of {name}"), io::ErrorKind::NotFound.into());
     State::find()?.ok_or_else(missing)?.plan(&key(name))
+}
+
+/// Sends a signal to the main process of the jail of this name; false if there is none.
+///
+/// # Errors
+/// Where it can't be sent.
+pub fn kill(name: &str, number: i32) -> Result<bool, RunError> {
+    let Some(state) = State::find()? else { return Ok(false) };
+    let Some((text, true)) = state.peek(&key(name))? else { return Ok(false) };
+    let Some(running) = read(&text).ok().and_then(|read| read.running) else { return Ok(false) };
+    signal(running.main, number).map_err(|cause| {
+        RunError::setup(format!("send signal {number} to the main process of {name}, pid {}", running.main.pid), cause)
+    })
+}
+
+/// Where a jail of this name writes what it says, if its profile does not say where.
+#[must_use]
+pub fn usual_log(name: &str) -> Option<String> {
+    log::usual(name).map(|path| path.to_string())
 }
 
 /// What came of a stop.

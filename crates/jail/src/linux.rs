@@ -31,10 +31,11 @@ use rustix::net::{
     AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendFlags, SocketFlags, SocketType,
     socketpair, sockopt,
 };
+use rustix::pipe::{PipeFlags, pipe_with};
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
 use thinjail_plan::facts::SystemKind;
 use thinjail_plan::path::RootPath;
-use thinjail_plan::plan::Plan;
+use thinjail_plan::plan::{Plan, Ready};
 use thinjail_plan::step::{Confine, ProcView, Step};
 use thinjail_sys::linux::process::{self, CloneFlags, Side, Stack};
 use thinjail_sys::linux::signal;
@@ -44,7 +45,7 @@ use self::enter::Place;
 pub(crate) use self::init::below;
 use self::message::{MARKS, Message, Phase, SIZE};
 use self::reload::Reloads;
-use self::supervisor::{Jail, Signals, supervise};
+use self::supervisor::{Hunt, Jail, Signals, supervise};
 use self::tree::Tree;
 use crate::apply::apply;
 use crate::claim;
@@ -57,6 +58,7 @@ use crate::pidfile::{self, Pidfile};
 use crate::run::{Observer, RunError, Timings};
 use crate::supervise::machine::{self, Event, Stage};
 use crate::supervise::service::Service;
+use crate::supervise::words::Words;
 use crate::teardown::teardown;
 
 /// What makes jails, one after the other.
@@ -207,13 +209,14 @@ fn run_applied(
     plan: &Plan,
     made: &[HostDir],
     journal: &mut Journal,
-    pidfile: Option<&mut Pidfile>,
+    mut pidfile: Option<&mut Pidfile>,
     signals: &Signals,
     service: &mut Service<'_>,
 ) -> Result<(), RunError> {
     let mut clock = Clock::start();
-    let jail = start(plan, made, &mut clock, service.observer())?;
+    let mut jail = start(plan, made, &mut clock, service)?;
     let known = pidfile
+        .as_mut()
         .map_or(Ok(()), |pidfile| pidfile.write(jail.main.as_raw_nonzero().get()))
         .and_then(|()| claim::tell(journal, jail.main, None));
     if let Err(error) = known {
@@ -222,8 +225,10 @@ fn run_applied(
     }
     service.built(&clock.timings);
     let mut reloads = Reloads::new(plan, made, &jail.jail.main_fd);
-    let ended = supervise(&jail.jail, signals, journal, service, &mut reloads);
+    let ended = supervise(&mut jail.jail, (signals, &mut reloads), (pidfile, journal), service);
     drop(reloads);
+    // What was said last, and by whom we have killed.
+    service.hear(true);
     if ended.is_err() {
         kill(&jail.jail);
     }
@@ -274,22 +279,27 @@ fn channel() -> Result<(OwnedFd, OwnedFd), RunError> {
 }
 
 /// Makes pid 1 first and the tree then: while we build it, the kernel makes pid 1's other namespaces.
-fn start(plan: &Plan, made: &[HostDir], clock: &mut Clock, observer: &mut dyn Observer) -> Result<Started, RunError> {
+fn start(plan: &Plan, made: &[HostDir], clock: &mut Clock, service: &mut Service<'_>) -> Result<Started, RunError> {
     let confinement = confinement(plan)?;
     let files = confinement.landlocked.then(|| landlock::files(plan, made)).transpose()?;
-    let child = Child::prepare(plan, &confinement, limits::entrances(plan, made)?, files.as_deref())?;
+    let (outlets, mut words) = outlets(plan, service)?;
+    let child = Child::prepare(plan, &confinement, limits::entrances(plan, made)?, files.as_deref(), outlets)?;
     drop(files);
     if confinement.landlocked {
-        observer.check()?;
+        service.observer().check()?;
     }
     let (life, childs_life) = channel()?;
-    let (report, childs_report) = channel()?;
+    let (report, mut childs_report) = channel()?;
+    if let Ready::Writes { descriptor } = plan.service.ready {
+        childs_report = above(childs_report, descriptor)?;
+    }
     // The kernel then tells us the sender's pid as it is on the host, whatever it is inside; unix(7).
     sockopt::set_socket_passcred(&report, true)
         .map_err(|cause| RunError::setup("ask for the credentials of the main process".into(), cause.into()))?;
     let stack = Stack::new();
     clock.phase("prepare");
     let begin = now();
+    let wait_all = child.wait_all;
     let only_pid = child.namespaces.only(CloneFlags::NEWPID);
     let (init, init_fd) = match process::clone3(only_pid).map_err(|cause| refused(confinement.namespaces, cause))? {
         Side::Parent { pid, pidfd } => (pid, pidfd),
@@ -298,7 +308,9 @@ fn start(plan: &Plan, made: &[HostDir], clock: &mut Clock, observer: &mut dyn Ob
             child.run(childs_life, childs_report, stack)
         }
     };
-    drop((childs_life, childs_report));
+    let (follows, tree) = (child::follows(plan), child::is_tree(plan));
+    // With it goes our end of what only the child is to write to.
+    drop((childs_life, childs_report, child));
     clock.phase("clone");
     let end = |error: RunError| {
         let _ = rustix::process::pidfd_send_signal(&init_fd, rustix::process::Signal::KILL);
@@ -311,10 +323,11 @@ fn start(plan: &Plan, made: &[HostDir], clock: &mut Clock, observer: &mut dyn Ob
         clock.phase("tree");
         // If it fails, pid 1 has told why.
         let _ = handover::send(&life, &tree);
-        let Tree { late, .. } = tree;
+        let Tree { late, socket, .. } = tree;
+        words = words.or(socket.map(Words::Socket));
         shown = late.into_iter().map(|late| late.shown).collect();
         // Pid 1 has enough to do until it has all that, and then waits for our word.
-        observer.check().map_err(end)?;
+        service.observer().check().map_err(end)?;
         clock.phase("verify");
         let _ = handover::done(&life);
     }
@@ -325,7 +338,28 @@ fn start(plan: &Plan, made: &[HostDir], clock: &mut Clock, observer: &mut dyn Ob
     }
     clock.phase("exec");
     clock.timings.fork_to_exec = Duration::from_nanos(marks[MARKS - 1].saturating_sub(begin));
-    Ok(Started { jail: Jail { init, init_fd, main_fd, life, landlocked: confinement.landlocked }, main })
+    service.listen(words);
+    let landlocked = confinement.landlocked;
+    let jail = Jail { init, init_fd, main_fd, life, landlocked, follows, tree, wait_all, hunt: Hunt::default() };
+    Ok(Started { jail, main })
+}
+
+/// What the child has of its own in place of ours: its output, and where it says that it is ready. And our end of the latter.
+type Outlets = (Option<OwnedFd>, Option<(OwnedFd, i32)>);
+
+fn outlets(plan: &Plan, service: &Service<'_>) -> Result<(Outlets, Option<Words>), RunError> {
+    let failed = |cause: io::Error| RunError::setup("make a pipe for what the program says".into(), cause);
+    let output = service.output().transpose().map_err(failed)?;
+    let Ready::Writes { descriptor } = plan.service.ready else { return Ok(((output, None), None)) };
+    let (hear, talk) = pipe_with(PipeFlags::CLOEXEC).map_err(|cause| failed(cause.into()))?;
+    let ready = (above(talk, descriptor)?, descriptor);
+    Ok(((output, Some(ready)), Some(Words::Pipe(hear))))
+}
+
+/// The same descriptor by a greater number than the one that the program will know another by.
+fn above(fd: OwnedFd, number: i32) -> Result<OwnedFd, RunError> {
+    rustix::io::fcntl_dupfd_cloexec(&fd, number.saturating_add(1))
+        .map_err(|cause| RunError::setup(format!("keep the descriptor {number} free"), cause.into()))
 }
 
 /// What the child's numbers mean.

@@ -4,8 +4,9 @@
 //! on, and a stale file is told from a live one whatever its number says.
 
 use std::fs::File;
-use std::io::{self, Read as _, Write as _};
+use std::io::{self, Read as _};
 use std::os::fd::OwnedFd;
+use std::os::unix::fs::FileExt as _;
 use std::time::Duration;
 
 use rustix::fs::{self, AtFlags, FileType, FlockOperation, Mode, OFlags};
@@ -173,9 +174,14 @@ impl Pidfile {
         Ok(())
     }
 
-    /// Writes the pid, all of it at once: nobody ever reads half a number.
+    /// Writes the pid, all of it at once: nobody ever reads half a number. Of one that was there before, a longer one's last
+    /// digits may be a line of their own for a moment.
     pub(crate) fn write(&mut self, pid: i32) -> Result<(), RunError> {
-        self.file.write_all(format!("{pid}\n").as_bytes()).map_err(|cause| failed(&self.path, cause))
+        let text = format!("{pid}\n");
+        self.file
+            .write_all_at(text.as_bytes(), 0)
+            .and_then(|()| self.file.set_len(text.len() as u64))
+            .map_err(|cause| failed(&self.path, cause))
     }
 
     /// Whether the file of that name is still ours.

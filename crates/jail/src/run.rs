@@ -7,6 +7,7 @@ use thinjail_plan::resolve::Class;
 
 use crate::journal::Unwritten;
 use crate::journal::line::Verb;
+use crate::supervise::log::Log;
 use crate::supervise::service;
 
 /// Why there is no jail, in words that can be sent from a process to another.
@@ -92,6 +93,11 @@ impl RunError {
         self.cause.as_ref().is_some_and(|cause| cause.kind() == std::io::ErrorKind::NotFound)
     }
 
+    /// As an error of input and output, where that is what is handed on.
+    pub(crate) fn into_io(self) -> std::io::Error {
+        std::io::Error::other(self.on_one_line())
+    }
+
     /// As one line, for what is only told.
     pub(crate) fn on_one_line(&self) -> String {
         match &self.cause {
@@ -150,5 +156,6 @@ pub type Again<'a> = &'a mut dyn FnMut() -> Result<Plan, RunError>;
 /// # Errors
 /// Whatever keeps the program from running the first time. Nothing is left of the attempt, or [`Observer::left`] has said what.
 pub fn run(plan: &Plan, again: Again<'_>, observer: &mut dyn Observer) -> Result<Outcome, RunError> {
-    service::run(plan, Some(again), Verb::Run, observer)
+    let log = Log::open(plan, Verb::Run)?;
+    service::run(plan, Some(again), Verb::Run, log, observer)
 }

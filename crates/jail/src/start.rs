@@ -7,13 +7,13 @@ use std::os::fd::OwnedFd;
 use rustix::fs::{Mode, OFlags};
 use rustix::pipe::{PipeFlags, pipe_with};
 use serde::{Deserialize, Serialize};
-use thinjail_plan::path::HostPath;
 use thinjail_plan::plan::Plan;
 use thinjail_sys::both::process::{close_inherited, exit, fork};
 
 use crate::journal::line::Verb;
 use crate::life::{self, Condition};
 use crate::run::{Again, Observer, RunError, Timings, Told};
+use crate::supervise::log::{Log, SharedLog};
 use crate::supervise::service;
 
 /// What came of it.
@@ -36,27 +36,22 @@ enum Word {
     Started,
 }
 
-/// Builds the jail in the background, and comes back once the program runs. What the program and the supervisor say from then
-/// on goes to the end of a file, or nowhere.
+/// Builds the jail in the background, and comes back once the program is ready. What the program says, and the supervisor from then
+/// on, goes where the plan says.
 ///
 /// # Errors
 /// Whatever keeps the program from running; nothing is left of the attempt, or `left` was told what.
-pub fn start(
-    plan: &Plan,
-    again: Again<'_>,
-    output: Option<&HostPath>,
-    left: &mut dyn FnMut(&str),
-) -> Result<Started, RunError> {
+pub fn start(plan: &Plan, again: Again<'_>, left: &mut dyn FnMut(&str)) -> Result<Started, RunError> {
     let there = |jail: &life::Jail| matches!(jail.condition, Condition::Running | Condition::Waiting);
     if let Some(jail) = life::find(&plan.name)?.filter(there) {
         return Ok(Started::Before(jail.supervisor));
     }
-    let output = open_output(output)?;
+    let log = Log::open(plan, Verb::Start)?;
     let failed = |cause: io::Error| RunError::setup("start a supervisor in the background".into(), cause);
     let (hear, tell) = pipe_with(PipeFlags::CLOEXEC).map_err(|cause| failed(cause.into()))?;
     match fork().map_err(failed)? {
         Some(supervisor) => {
-            drop((tell, output));
+            drop((tell, log));
             let heard = listen(hear, left);
             if heard.is_err() {
                 // It has taken everything back before it said so; now it ends.
@@ -66,19 +61,9 @@ pub fn start(
         }
         None => {
             drop(hear);
-            supervise(plan, again, &output, tell)
+            supervise(plan, again, log, tell)
         }
     }
-}
-
-/// Where output goes: never through a link that stands there, and never to a terminal that would become ours.
-fn open_output(path: Option<&HostPath>) -> Result<OwnedFd, RunError> {
-    let (path, flags) = match path {
-        Some(path) => (path.as_str(), OFlags::WRONLY | OFlags::APPEND | OFlags::CREATE | OFlags::NOFOLLOW),
-        None => ("/dev/null", OFlags::RDWR),
-    };
-    rustix::fs::open(path, flags | OFlags::NOCTTY | OFlags::CLOEXEC, Mode::from_raw_mode(0o640))
-        .map_err(|cause| RunError::setup(format!("open {path} for what the program says"), cause.into()))
 }
 
 /// What the supervisor says, until it says that the program runs.
@@ -99,9 +84,10 @@ fn listen(from: OwnedFd, left: &mut dyn FnMut(&str)) -> Result<Started, RunError
 }
 
 /// The supervisor, to its end.
-fn supervise(plan: &Plan, again: Again<'_>, output: &OwnedFd, tell: OwnedFd) -> ! {
-    let mut teller = Teller { to: Some(File::from(tell)) };
-    let ran = detach(plan, output).and_then(|()| service::run(plan, Some(again), Verb::Start, &mut teller).map(drop));
+fn supervise(plan: &Plan, again: Again<'_>, log: Option<SharedLog>, tell: OwnedFd) -> ! {
+    let mut teller = Teller { to: Some(File::from(tell)), log: log.clone() };
+    let ran = detach(plan, log.is_some())
+        .and_then(|()| service::run(plan, Some(again), Verb::Start, log, &mut teller).map(drop));
     let failed = ran.is_err();
     if let Err(error) = ran {
         teller.failed(error);
@@ -110,20 +96,25 @@ fn supervise(plan: &Plan, again: Again<'_>, output: &OwnedFd, tell: OwnedFd) -> 
 }
 
 /// Away from the terminal, the directory and the descriptors of the caller.
-fn detach(plan: &Plan, output: &OwnedFd) -> Result<(), RunError> {
+fn detach(plan: &Plan, logged: bool) -> Result<(), RunError> {
     let failed = |cause: rustix::io::Errno| RunError::setup("leave the terminal".into(), cause.into());
     rustix::process::setsid().map_err(failed)?;
     rustix::process::chdir("/").map_err(failed)?;
     close_inherited(&plan.exec.descriptors);
-    let null = open_output(None)?;
-    rustix::stdio::dup2_stdin(null).map_err(failed)?;
-    rustix::stdio::dup2_stdout(output).map_err(failed)?;
-    rustix::stdio::dup2_stderr(output).map_err(failed)
+    let flags = OFlags::RDWR | OFlags::NOCTTY | OFlags::CLOEXEC;
+    let null = rustix::fs::open("/dev/null", flags, Mode::empty()).map_err(failed)?;
+    rustix::stdio::dup2_stdin(&null).map_err(failed)?;
+    if logged {
+        rustix::stdio::dup2_stdout(&null).map_err(failed)?;
+        rustix::stdio::dup2_stderr(&null).map_err(failed)?;
+    }
+    Ok(())
 }
 
-/// Tells the caller as long as that one listens, and the output file from then on.
+/// Tells the caller as long as that one listens, and the log from then on.
 struct Teller {
     to: Option<File>,
+    log: Option<SharedLog>,
 }
 
 impl Teller {
@@ -134,14 +125,17 @@ impl Teller {
         to.write_all(format!("{text}\n").as_bytes()).is_ok()
     }
 
-    fn say(what: &str) {
+    fn say(&self, what: &str) {
+        if let Some(log) = &self.log {
+            return log.borrow_mut().say(what);
+        }
         let _ = io::stderr().write_all(format!("thinjail: {what}\n").as_bytes());
     }
 
     fn failed(&mut self, error: RunError) {
         match self.to {
             Some(_) => drop(self.word(&Word::Failed(error.into()))),
-            None => Self::say(&error.on_one_line()),
+            None => self.say(&error.on_one_line()),
         }
     }
 }
@@ -155,20 +149,20 @@ impl Observer for Teller {
     }
 
     fn told(&mut self, what: &str) {
-        Self::say(what);
+        self.say(what);
     }
 
     fn background(&mut self) {
-        Self::say("the program has ended, and the processes that it left were killed");
+        self.say("the program has ended, and the processes that it left were killed");
     }
 
     fn limit(&mut self, what: &str) {
-        Self::say(what);
+        self.say(what);
     }
 
     fn left(&mut self, what: &str) {
         if !self.word(&Word::Left(what.to_owned())) {
-            Self::say(what);
+            self.say(what);
         }
     }
 }

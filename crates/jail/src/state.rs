@@ -21,9 +21,9 @@ mod freebsd;
 mod linux;
 
 #[cfg(target_os = "freebsd")]
-pub(crate) use freebsd::{GUARDED, ONE_OF_A_NAME, PATH, host, signal, started};
+pub(crate) use freebsd::{GUARDED, ONE_OF_A_NAME, PATH, SYSLOG, abstract_address, host, signal, started};
 #[cfg(target_os = "linux")]
-pub(crate) use linux::{GUARDED, ONE_OF_A_NAME, PATH, host, signal, started};
+pub(crate) use linux::{GUARDED, ONE_OF_A_NAME, PATH, SYSLOG, abstract_address, host, signal, started};
 
 /// How the file of a journal ends.
 const END: &str = ".journal";

@@ -14,6 +14,12 @@ pub(crate) const PIDFILE_DIR_SIZE: u64 = 1 << 20;
 pub(crate) const ROOT_SIZE: u64 = 4 << 20;
 /// Seconds until SIGKILL; jail(8)'s `stop.timeout`.
 pub(crate) const STOP_SECONDS: u64 = 10;
+/// How long a daemon may take to be ready; systemd gives the same.
+pub(crate) const START_TIMEOUT: Duration = Duration::from_secs(90);
+/// Where a daemon says that it is ready, inside. Nothing of the host is mounted in the root itself.
+pub(crate) const NOTIFY_SOCKET: &str = "/.notify";
+/// Bytes of a log, after which a new one begins.
+pub(crate) const LOG_SIZE: u64 = 16 << 20;
 /// How long until a daemon that has ended is started again for the first time.
 pub(crate) const RESTART_DELAY: Duration = Duration::from_millis(200);
 /// The longest wait.

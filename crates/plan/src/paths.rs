@@ -59,7 +59,7 @@ fn step_paths(step: &Step, paths: &mut BTreeMap<RootPath, PathKind>) {
     let (at, kind) = match step {
         Step::MakeHostDir { .. } | Step::MakeCgroup { .. } | Step::Allow { .. } | Step::Confine(_) => return,
         Step::MakeDir { at, .. } => (at, PathKind::Dir),
-        Step::PutFile { at, .. } => (at, PathKind::File),
+        Step::PutFile { at, .. } | Step::Socket { at } => (at, PathKind::File),
         Step::Symlink { at, to } => (at, PathKind::Symlink { to: to.clone() }),
         Step::Bind { at, source, .. } => {
             let kind = match source.kind {
@@ -93,6 +93,7 @@ impl Step {
             Self::MakeHostDir { .. } | Self::MakeCgroup { .. } | Self::Allow { .. } | Self::Confine(_) => None,
             Self::MakeDir { at, .. }
             | Self::PutFile { at, .. }
+            | Self::Socket { at }
             | Self::Symlink { at, .. }
             | Self::Bind { at, .. }
             | Self::Tmpfs { at, .. }

@@ -217,9 +217,68 @@ pub struct Restart {
     pub interval: Duration,
 }
 
+/// When it is ready.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Ready {
+    /// As soon as it runs.
+    #[default]
+    Runs,
+    /// When the process that was started has ended well, and has left others that run in the background.
+    Forked,
+    /// When it says so to the socket there; sd_notify(3).
+    Notifies {
+        /// Inside.
+        socket: RootPath,
+    },
+    /// When it writes a newline to this descriptor, as s6 has it.
+    Writes {
+        /// Its number.
+        descriptor: i32,
+    },
+}
+
+/// Where standard output and error go.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum LogTo {
+    /// It is not written: the caller's with `run`, a file with `start`.
+    #[default]
+    Unsaid,
+    /// The caller's.
+    Inherit,
+    /// syslog(3).
+    Syslog {
+        /// `LOG_DAEMON` and the like, divided by 8.
+        facility: u8,
+        /// `LOG_INFO` and the like.
+        priority: u8,
+    },
+    /// The end of a file.
+    File(HostPath),
+}
+
+/// What becomes of standard output and error.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Log {
+    /// Where they go.
+    pub to: LogTo,
+    /// Bytes of a file, after which a new one begins and one is kept; none is without end.
+    pub size: Option<u64>,
+}
+
 /// What a service manager has to know.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Service {
+    /// When it is ready.
+    pub ready: Ready,
+    /// How long until it is, at most.
+    #[serde(with = "seconds")]
+    pub start_timeout: Duration,
+    /// Where the daemon itself writes its pid, inside: whom that names is the main process once the one that was started has ended.
+    pub daemon_pidfile: Option<RootPath>,
+    /// What becomes of its output.
+    pub log: Log,
     /// How it is started again.
     pub restart: Restart,
 }

@@ -38,7 +38,7 @@ use crate::defaults;
 use crate::doubts::doubts;
 use crate::facts::{Facts, System, SystemKind};
 use crate::path::RootPath;
-use crate::plan::Plan;
+use crate::plan::{Plan, Ready};
 use crate::spec::{Spec, TmpSize};
 use crate::step::{Access, Content, Planned};
 use crate::wishes::wishes;
@@ -46,6 +46,7 @@ use inside::{Entry, Inside, Node, Origin};
 use problem::Report;
 pub use problem::{Class, Problem};
 pub use programs::missing_file;
+pub use signals::of_command_line as signal_number;
 pub use unprivileged::privilege;
 
 /// The plan, or everything that would fail, the most telling first. Never an empty list.
@@ -103,6 +104,8 @@ pub fn resolve(name: &str, spec: &Spec, facts: &Facts) -> Result<Plan, Vec<Probl
     report.keep(programs.libmap.put(&mut inside));
     report.keep(root(&mut inside, kind));
 
+    report.keep(service::socket(spec, landlocked, &mut inside));
+
     let mut steps = inside.finish(facts, &mut report);
     if landlocked {
         steps = isolated::rules(steps, spec, facts, &mut report);
@@ -123,7 +126,11 @@ pub fn resolve(name: &str, spec: &Spec, facts: &Facts) -> Result<Plan, Vec<Probl
         let done = (&mut exec, &mut host[..]);
         unsupervised::confine(spec, (landlocked, own), facts, done, &mut report);
     }
-    let service = service::resolve(spec, &mut report);
+    let service = service::resolve(spec, pidfile.is_some(), landlocked, &inside, facts, &mut report);
+    if let Ready::Notifies { socket } = &service.ready {
+        exec.env.push(("NOTIFY_SOCKET".into(), socket.to_string()));
+        exec.env.sort();
+    }
     let confine = match kind {
         SystemKind::Linux => {
             linux::check_proc(spec, &programs, &mut report);

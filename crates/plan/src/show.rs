@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::facts::{System, SystemKind};
 use crate::plan::{
-    By, Command, Exec, Landlock, Network, Plan, Reload, Restart, Service, Success, Syscalls, Wait, When,
+    By, Command, Exec, Landlock, LogTo, Network, Plan, Ready, Reload, Restart, Service, Success, Syscalls, Wait, When,
 };
 use crate::resolve::limits::{Unit, unit};
 use crate::resolve::signals;
@@ -37,7 +37,7 @@ impl fmt::Display for Plan {
         }
         self.reload(f)?;
         self.end(f)?;
-        service(f, &self.service)?;
+        service(f, &self.name, &self.service)?;
         if !self.notes.is_empty() {
             writeln!(f, "\nnotes")?;
         }
@@ -107,8 +107,36 @@ impl Plan {
     }
 }
 
-fn service(f: &mut fmt::Formatter<'_>, service: &Service) -> fmt::Result {
+fn service(f: &mut fmt::Formatter<'_>, name: &str, service: &Service) -> fmt::Result {
     writeln!(f, "\nservice")?;
+    let within = format!("or is killed after {}", duration(service.start_timeout));
+    let ready = match &service.ready {
+        Ready::Runs => "as soon as it runs".into(),
+        Ready::Forked => format!("when it has gone into the background, {within}"),
+        Ready::Notifies { socket } => format!("when it says so to {socket}, {within}"),
+        Ready::Writes { descriptor } => format!("when it writes a newline to the descriptor {descriptor}, {within}"),
+    };
+    field(f, "ready", &ready)?;
+    match (&service.daemon_pidfile, &service.ready) {
+        (Some(path), _) => {
+            field(f, "main process", &format!("the one started; once it has ended, whom {path} inside names"))?
+        }
+        (None, Ready::Forked) => field(f, "main process", "none: all of them")?,
+        (None, _) => {}
+    }
+    let size = match service.log.size {
+        Some(size) => format!("; at {} it begins anew, and the one before is kept", bytes(size)),
+        None => "; it grows without end".into(),
+    };
+    let log = match &service.log.to {
+        LogTo::Unsaid => {
+            format!("the caller's output; with start the file /var/log/thinjail/{}.log{size}", plain(name))
+        }
+        LogTo::Inherit => "the caller's output".into(),
+        LogTo::Syslog { facility, priority } => format!("syslog, facility {facility}, priority {priority}"),
+        LogTo::File(path) => format!("the file {path}{size}"),
+    };
+    field(f, "output", &log)?;
     let Restart { when, delay, delay_max, limit, interval } = &service.restart;
     let when = match when {
         When::No => return field(f, "restart", "no"),
@@ -236,6 +264,7 @@ fn columns(step: &Step) -> [String; 3] {
             };
             row("file", at, format!("{}, {content}", owner(*mode, *uid, *gid)))
         }
+        Step::Socket { at } => row("socket", at, "of the supervisor's".into()),
         Step::Symlink { at, to } => row("link", at, format!("to {}", plain(to))),
         Step::Bind { source, at, access } => {
             let from = if source.path.as_str() == at.as_str() { String::new() } else { format!(" of {}", source.path) };

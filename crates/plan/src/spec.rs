@@ -109,6 +109,18 @@ pub struct Spec {
     pub success_exit: Vec<Ending>,
     /// `false`: thinjail becomes the program, for an init that supervises by itself.
     pub supervisor: Option<bool>,
+    /// How it says that it is ready: `simple` (default), `forking`, `notify`.
+    pub r#type: Option<String>,
+    /// How long it may take until it does.
+    pub start_timeout: Option<String>,
+    /// Where the daemon itself writes its pid, inside; else `pidfile`.
+    pub daemon_pidfile: Option<String>,
+    /// The descriptor that it writes a newline to when it is ready.
+    pub ready_descriptor: Option<i32>,
+    /// Where its output goes: `inherit`, `syslog`, or a file.
+    pub log: Option<String>,
+    /// How large that file becomes.
+    pub log_size: Option<String>,
     /// When it is started again: `no` (default), `on-failure`, `always`.
     pub restart: Option<String>,
     /// How long until the first start again; each that follows waits twice as long.

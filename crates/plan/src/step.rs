@@ -131,6 +131,11 @@ pub enum Step {
         /// What it says.
         to: String,
     },
+    /// A socket inside, which the supervisor listens to: everybody in the jail may write to it.
+    Socket {
+        /// Where.
+        at: RootPath,
+    },
     /// A file or directory of the host, at a place inside; with all that is mounted below it.
     Bind {
         /// What.

@@ -66,6 +66,9 @@ pub fn planned(plan: &Plan) -> Listing {
             Step::MakeDir { at, mode, uid, gid } => {
                 put(at.as_str(), Kind::Directory, Said { mode: Some((*mode, *uid, *gid)), ..Said::default() });
             }
+            Step::Socket { at } => {
+                put(at.as_str(), Kind::Socket, Said { mode: Some((0o666, 0, 0)), ..Said::default() });
+            }
             Step::PutFile { at, content, mode, uid, gid } => {
                 let content = match content {
                     Content::Text(text) => text.clone().into_bytes(),

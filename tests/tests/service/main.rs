@@ -3,4 +3,8 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
 
 mod jail;
+mod log;
+mod ready;
+mod real;
 mod restart;
+mod verbs;

@@ -17,7 +17,22 @@ const EXAMPLES: &[(&str, &[(&str, &str)])] = &[
         "start",
         &[
             ("thinjail start nginx", "until `thinjail stop nginx`"),
-            ("thinjail start --output /var/log/app.log app", "what it says is kept"),
+            ("thinjail start --log syslog app", "what it says goes there"),
+        ],
+    ),
+    ("restart", &[("thinjail restart nginx", "with what its profile says by now")]),
+    (
+        "logs",
+        &[
+            ("thinjail logs nginx", "its last hundred lines"),
+            ("thinjail logs -f -n 0 nginx", "what it says from now on"),
+        ],
+    ),
+    (
+        "kill",
+        &[
+            ("thinjail kill nginx USR1", "to its main process"),
+            ("thinjail kill redis KILL", "which may start it again"),
         ],
     ),
     (

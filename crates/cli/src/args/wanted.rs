@@ -142,6 +142,24 @@ pub(crate) struct Wanted {
     /// Becomes the program, for an init that supervises by itself; `plan` prints what is lost
     #[arg(long, help_heading = "How it ends")]
     no_supervisor: bool,
+    /// How it says that it is ready: simple (the default), forking, notify
+    #[arg(long, value_name = "HOW", help_heading = "How it runs")]
+    r#type: Option<String>,
+    /// How long it may take until it does, such as 90s, before it is killed
+    #[arg(long, value_name = "TIME", help_heading = "How it runs")]
+    start_timeout: Option<String>,
+    /// Where the daemon itself writes its pid, inside; else --pidfile
+    #[arg(long, value_name = "PATH", help_heading = "How it runs")]
+    daemon_pidfile: Option<String>,
+    /// The descriptor that it writes a newline to when it is ready
+    #[arg(long, value_name = "NUMBER", help_heading = "How it runs")]
+    ready_descriptor: Option<i32>,
+    /// Where its output goes: inherit, syslog[:FACILITY[.PRIORITY]], or a file
+    #[arg(long, alias = "output", value_name = "WHERE", help_heading = "How it runs")]
+    log: Option<String>,
+    /// At this size the file begins anew, and the one before is kept; 16M
+    #[arg(long, value_name = "SIZE", help_heading = "How it runs")]
+    log_size: Option<String>,
     /// Starts it again: no (the default), on-failure, always
     #[arg(long, value_name = "WHEN", help_heading = "How it ends")]
     restart: Option<String>,
@@ -208,6 +226,12 @@ impl Wanted {
             wait: self.wait,
             success_exit: named(self.success_exit).into_iter().map(ending).collect(),
             supervisor: self.no_supervisor.then_some(false),
+            r#type: self.r#type,
+            start_timeout: self.start_timeout,
+            daemon_pidfile: self.daemon_pidfile,
+            ready_descriptor: self.ready_descriptor,
+            log: self.log.map(|log| place(log, here)),
+            log_size: self.log_size,
             restart: self.restart,
             restart_delay: self.restart_delay,
             restart_delay_max: self.restart_delay_max,
@@ -231,6 +255,11 @@ fn named(names: Vec<String>) -> Vec<String> {
 /// A program as a shell has it: with a `/` it is a path, else a name to be looked up.
 pub(crate) fn program(name: String, here: Option<&Path>) -> String {
     if name.contains('/') { absolute(name, here) } else { name }
+}
+
+/// Where output goes: a word, or a path.
+fn place(log: String, here: Option<&Path>) -> String {
+    if log == "inherit" || log == "syslog" || log.starts_with("syslog:") { log } else { absolute(log, here) }
 }
 
 /// A relative path made absolute. `here` has no link in it, so a `..` at the beginning means what it says; any other is

@@ -42,8 +42,8 @@ _thinjail_names() {
     local cur="${COMP_WORDS[COMP_CWORD]}" kind=
     case "$COMP_CWORD,${COMP_WORDS[1]}" in
         1,*) return ;;
-        *,run|*,start|*,plan|*,explain|*,check|*,facts|*,enable|*,disable) kind=profiles ;;
-        *,stop|*,status|*,clean|*,restart|*,reload|*,logs) kind=jails ;;
+        *,run|*,start|*,restart|*,plan|*,explain|*,check|*,facts|*,enable|*,disable) kind=profiles ;;
+        *,stop|*,status|*,clean|*,reload|*,logs|*,kill) kind=jails ;;
         *) return ;;
     esac
     case "$cur,$3" in

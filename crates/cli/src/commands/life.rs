@@ -2,10 +2,12 @@
 
 use std::time::Duration;
 
+use thinjail_jail::inspect::this_kind;
 use thinjail_jail::life::{self, Cleaned, Condition, Jail};
 use thinjail_jail::stale::{self, Stale};
+use thinjail_plan::resolve::signal_number;
 
-use crate::args::{Clean, Life, List, Status};
+use crate::args::{Clean, Kill, Life, List, Status};
 use crate::exit_code::Exit;
 use crate::profile::check_name;
 use crate::report::{self, Failure};
@@ -20,6 +22,8 @@ pub(super) fn execute(verb: Life) -> Result<Exit, Failure> {
             Exit::Unknown
         })),
         Life::List(args) => list(&args),
+        Life::Logs(args) => super::logs::execute(&args),
+        Life::Kill(args) => kill(&args),
         Life::Clean(args) => clean(&args),
     }
 }
@@ -39,6 +43,19 @@ fn reload(name: &str) -> Result<Exit, Failure> {
         return Ok(Exit::Ok);
     }
     report::failure(&Failure::new(format!("{name} does not run")).help(format!("`thinjail start {name}`")));
+    Ok(Exit::NoJail)
+}
+
+fn kill(args: &Kill) -> Result<Exit, Failure> {
+    check_name(&args.name)?;
+    let number = signal_number(&args.signal, this_kind()).map_err(|problem| {
+        let failure = Failure::usage(problem.what);
+        problem.help.into_iter().fold(failure, Failure::help)
+    })?;
+    if life::kill(&args.name, number)? {
+        return Ok(Exit::Ok);
+    }
+    report::say(&format!("{} does not run", args.name));
     Ok(Exit::NoJail)
 }
 
@@ -85,6 +102,7 @@ fn status(args: &Status) -> Result<Exit, Failure> {
     let mut jail = life::find(&args.name)?;
     if let Some(jail) = &mut jail {
         jail.stale = stale::stale(jail)?;
+        jail.usage = Some(jail.uses());
     }
     if args.json {
         report::answer(&report::json(&jail)?)?;
@@ -113,9 +131,17 @@ fn sentence(jail: &Jail) -> String {
                 1 => format!("{uptime}, started again once"),
                 times => format!("{uptime}, started again {times} times"),
             };
-            format!("{name}: runs{uptime}, pid {pid}, supervised by {}: {}{uid}", jail.supervisor, jail.program)
+            let head =
+                format!("{name}: runs{uptime}, pid {pid}, supervised by {}: {}{uid}", jail.supervisor, jail.program);
+            head + &details(jail)
         }
-        (Condition::Running | Condition::Changing, _) => {
+        (Condition::Running, None) => {
+            let uptime = jail.uptime().map(|time| format!(" for {}", span(time))).unwrap_or_default();
+            let head =
+                format!("{name}: runs{uptime} in the background, supervised by {}: {}", jail.supervisor, jail.program);
+            head + &details(jail)
+        }
+        (Condition::Changing, _) => {
             format!("{name}: is being started or stopped by {}", jail.supervisor)
         }
         (Condition::Waiting, _) => format!("{name}: has ended, and is started again by {}", jail.supervisor),
@@ -126,6 +152,30 @@ fn sentence(jail: &Jail) -> String {
             format!("{name}: has left {}; `thinjail clean {name}` takes it back", jail.on_host.join(", "))
         }
     }
+}
+
+/// What it uses, where it writes, and what it says of itself: a line each.
+fn details(jail: &Jail) -> String {
+    let mut text = String::new();
+    if let Some(usage) = &jail.usage {
+        let words = [
+            usage.user.as_ref().map(|user| format!("user {user}")),
+            usage.processes.map(|count| format!("processes {count}")),
+            usage.memory.map(|bytes| format!("memory {} KiB", bytes >> 10)),
+            usage.files.map(|count| format!("files {count}")),
+            usage.ports.as_ref().filter(|ports| !ports.is_empty()).map(|ports| format!("ports {}", ports.join(" "))),
+        ];
+        let words: Vec<String> = words.into_iter().flatten().collect();
+        if !words.is_empty() {
+            text += &format!("\n  {}", words.join(", "));
+        }
+    }
+    for (what, value) in [("log", &jail.log), ("says", &jail.status)] {
+        if let Some(value) = value {
+            text += &format!("\n  {what}: {}", report::plain(value));
+        }
+    }
+    text
 }
 
 /// A file that is another one on the host by now.

@@ -4,7 +4,7 @@
 
 use std::ffi::CString;
 use std::io;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::time::Duration;
 
 use rustix::fs::{Mode, RawMode};
@@ -46,7 +46,14 @@ pub(super) struct Child {
     waits: bool,
     /// One that is there already.
     there: Option<jail::Jid>,
+    /// Its standard output and error, in place of ours.
+    output: Option<OwnedFd>,
+    /// Where it says that it is ready, and by which number it knows that.
+    ready: Option<(OwnedFd, i32)>,
 }
+
+/// What a child has of its own in place of ours.
+pub(super) type Outlets = (Option<OwnedFd>, Option<(OwnedFd, i32)>);
 
 /// A place in the set-up that failed.
 struct Failure {
@@ -71,7 +78,12 @@ const PAUSE: Duration = Duration::from_millis(20);
 
 impl Child {
     /// From a plan.
-    pub(super) fn prepare(plan: &Plan, params: Params, waits: bool) -> Result<Self, RunError> {
+    pub(super) fn prepare(
+        plan: &Plan,
+        params: Params,
+        waits: bool,
+        (output, ready): Outlets,
+    ) -> Result<Self, RunError> {
         let exec = &plan.exec;
         let bad = |what: &str, why: &str| {
             RunError::setup(format!("prepare {} for {}", what, exec.program), io::Error::other(why.to_owned()))
@@ -105,6 +117,8 @@ impl Child {
             tty: exec.tty,
             waits,
             there: None,
+            output,
+            ready,
         })
     }
 
@@ -138,7 +152,15 @@ impl Child {
 
     fn set_up(&mut self, report: BorrowedFd<'_>, go: BorrowedFd<'_>) -> Result<(), Failure> {
         // A directory that is open is a way out of a jail, and jail_set(2) refuses to make one around it.
+        if let Some(output) = &self.output {
+            rustix::stdio::dup2_stdout(output).map_err(at(Phase::Descriptors))?;
+            rustix::stdio::dup2_stderr(output).map_err(at(Phase::Descriptors))?;
+        }
         let mut kept = self.descriptors.clone();
+        if let Some((pipe, number)) = &self.ready {
+            process::dup_onto(pipe, *number).map_err(io_at(Phase::Descriptors))?;
+            kept.push(*number);
+        }
         kept.extend([report.as_raw_fd(), go.as_raw_fd()]);
         kept.sort_unstable();
         process::close_all_but(&kept).map_err(io_at(Phase::Descriptors))?;

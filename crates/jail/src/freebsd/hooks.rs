@@ -43,6 +43,11 @@ impl<'p> Hooks<'p> {
         Self { all, name, root }
     }
 
+    /// The jail's root on the host.
+    pub(super) fn root(&self) -> &HostPath {
+        &self.root
+    }
+
     /// Whether one of these is there.
     pub(super) fn any(&self, which: &[&str]) -> bool {
         self.all.iter().any(|(name, _)| which.contains(&name.as_str()))

@@ -48,6 +48,13 @@ impl<'a> Reloads<'a> {
         self.go_on(Reload::ended).map(|()| true)
     }
 
+    /// Another process is the main one.
+    pub(super) fn follow(&mut self, found: Pid) {
+        if let Some((_, main)) = &mut self.place {
+            *main = found;
+        }
+    }
+
     fn go_on(&mut self, next: fn(Reload) -> (Reload, bool)) -> io::Result<()> {
         let (state, start) = next(self.state);
         self.state = state;

@@ -7,7 +7,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 use rustix::pipe::{PipeFlags, pipe_with};
 use rustix::process::{Pid, Signal, WaitOptions, kill_process, waitpid};
-use thinjail_plan::plan::Plan;
+use thinjail_plan::plan::{Plan, Ready};
 use thinjail_sys::freebsd::jail::Jid;
 use thinjail_sys::freebsd::process::{self, Side, fork};
 
@@ -32,15 +32,23 @@ pub(super) fn start(
     signals: &Signals,
     clock: &mut Clock,
 ) -> Result<Jail, RunError> {
-    let (report, childs_report) = pipe_with(PipeFlags::CLOEXEC)
+    let (report, mut childs_report) = pipe_with(PipeFlags::CLOEXEC)
         .map_err(|cause| RunError::setup("make a pipe to the jail's first process".into(), cause.into()))?;
-    let (childs_go, go) = pipe_with(PipeFlags::CLOEXEC)
+    let (mut childs_go, go) = pipe_with(PipeFlags::CLOEXEC)
         .map_err(|cause| RunError::setup("make a pipe to the jail's first process".into(), cause.into()))?;
+    if let Ready::Writes { descriptor } = plan.service.ready {
+        childs_report = above(childs_report, descriptor)?;
+        childs_go = above(childs_go, descriptor)?;
+    }
     let begin = std::time::Instant::now();
     let cpus = child.cpus().to_vec();
     let main =
         match fork().map_err(|cause| RunError::setup(format!("start a process for {}", plan.exec.program), cause))? {
-            Side::Parent(pid) => pid,
+            Side::Parent(pid) => {
+                // With it goes our end of what only the child is to write to.
+                drop(child);
+                pid
+            }
             Side::Child => child.run(childs_report.as_fd(), childs_go.as_fd()),
         };
     drop((childs_report, childs_go));
@@ -58,6 +66,12 @@ pub(super) fn start(
     clock.phase("exec");
     clock.timings.fork_to_exec = begin.elapsed();
     Ok(jail)
+}
+
+/// The same descriptor by a greater number than the one that the program will know another by.
+pub(super) fn above(fd: OwnedFd, number: i32) -> Result<OwnedFd, RunError> {
+    rustix::io::fcntl_dupfd_cloexec(&fd, number.saturating_add(1))
+        .map_err(|cause| RunError::setup(format!("keep the descriptor {number} free"), cause.into()))
 }
 
 /// Hears the child until execve(2) has closed its end, or a failure; with the jail's number, as soon as it has one.

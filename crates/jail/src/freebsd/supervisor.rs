@@ -3,20 +3,27 @@
 use std::io;
 use std::time::{Duration, Instant};
 
+use rustix::event::{PollFd, PollFlags, Timespec};
+use rustix::fs::{FileType, Mode, OFlags};
 use rustix::io::Errno;
 use rustix::process::{Pid, Signal, WaitOptions, WaitStatus, get_reaper_status, kill_process, set_reaper_status, wait};
 use thinjail_plan::path::HostPath;
+use thinjail_plan::plan::{Plan, Ready};
 use thinjail_sys::freebsd::jail::{self, By, Jid};
+use thinjail_sys::freebsd::kinfo;
 use thinjail_sys::freebsd::kqueue::{self, Queue};
 use thinjail_sys::freebsd::process::{self, Side};
 use thinjail_sys::freebsd::signal::{self, SIGCHLD, SignalSet};
 
 use super::relay::Relay;
 use super::reload::Reloads;
+use crate::claim;
 use crate::journal::Journal;
-use crate::run::Outcome;
+use crate::look;
+use crate::run::{Outcome, RunError};
 use crate::supervise::machine::{self, Action, Event, Stage};
 use crate::supervise::service::Service;
+use crate::supervise::words::Word;
 
 /// Handed on to the main process, once each: HUP INT QUIT TERM WINCH INFO USR1 USR2; signal(3).
 const FORWARDED: [i32; 8] = [1, 2, 3, 15, 28, 29, 30, 31];
@@ -143,25 +150,85 @@ pub(super) fn gone(name: &str, root: &HostPath) -> bool {
     }
 }
 
+/// Who is the main process once the one that was started has ended.
+#[derive(Debug)]
+pub(super) struct Search {
+    /// Where the daemon writes its pid, on the host.
+    pidfile: Option<HostPath>,
+    /// All of them are, since nobody says which.
+    tree: bool,
+}
+
+/// How long a daemon that has gone into the background is given between two looks at its pidfile.
+const LOOK: Duration = Duration::from_millis(20);
+
+impl Search {
+    /// As the plan says.
+    pub(super) fn of(plan: &Plan, root: &HostPath) -> Self {
+        let place = plan.service.daemon_pidfile.as_ref().and_then(|path| HostPath::new(&format!("{root}{path}")).ok());
+        let tree = place.is_none() && plan.service.ready == Ready::Forked;
+        Self { pidfile: place, tree }
+    }
+
+    /// Whom the pidfile names, if that is a process of the jail's that runs and whose end we will see.
+    fn find(&self, jail: &Jail) -> Option<Pid> {
+        child(jail, read_pid(self.pidfile.as_ref()?)?)
+    }
+}
+
+/// A process of the jail's whose end we will see: a child of ours, and not the guardian.
+fn child(jail: &Jail, number: i32) -> Option<Pid> {
+    let own = rustix::process::getpid().as_raw_nonzero().get();
+    let pid = Pid::from_raw(number).filter(|pid| number > 1 && *pid != jail.guardian)?;
+    (kinfo::parent(number).ok()? == own).then_some(pid)
+}
+
+/// What a file that the daemon has written says. It may be anything; nothing of it is told to anybody.
+fn read_pid(path: &HostPath) -> Option<i32> {
+    let directory = look::directory(&path.parent()?, OFlags::RDONLY).ok()?;
+    let how = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
+    let file = rustix::fs::openat(&directory, path.name()?, how, Mode::empty()).ok()?;
+    let plain = FileType::from_raw_mode(rustix::fs::fstat(&file).ok()?.st_mode).is_file();
+    let mut bytes = [0; 32];
+    let count = rustix::io::read(&file, &mut bytes).ok().filter(|_| plain)?;
+    let text = std::str::from_utf8(&bytes[..count]).ok()?;
+    text.split_ascii_whitespace().next()?.parse().ok()
+}
+
+/// Where the search is.
+#[derive(Clone, Copy, Debug, Default)]
+struct Hunt {
+    /// The main process has ended, or nobody is it.
+    main_is_gone: bool,
+    /// How it ended, while it is not known whether there is another.
+    ended: Option<Outcome>,
+    /// How the last that we have reaped ended.
+    last: Option<Outcome>,
+}
+
 /// Waits until the jail is gone; says whether the main process ended unasked and well though others were left, as one does that
 /// goes into the background. `stopping` is called once, when it is told to stop.
 pub(super) fn supervise(
-    jail: &Jail,
-    (signals, relay): (&Signals, Option<&Relay>),
-    journal: &mut Journal,
+    jail: &mut Jail,
+    (signals, relay, reloads): (&Signals, Option<&Relay>, &mut Reloads<'_>),
+    (search, journal): (&Search, &mut Journal),
     service: &mut Service<'_>,
-    reloads: &mut Reloads<'_>,
-    stopping: &mut dyn FnMut(&mut Service<'_>),
+    stopping: &mut dyn FnMut(&mut Service<'_>, Jid),
 ) -> io::Result<bool> {
     if let Some(relay) = relay {
         signals.queue.watch_read(relay.inside())?;
     }
     let mut background = false;
-    let mut main_is_left = true;
+    let mut hunt = Hunt::default();
     let wait_all = service.waits_for_all();
     loop {
         service.write(journal);
-        let event = next_event(jail, (signals, relay), reloads, service.left(), &mut main_is_left)?;
+        let again = hunt.ended.map(|_| LOOK);
+        let wait = [service.left(), again].into_iter().flatten().min();
+        let runs = matches!(service.stage(), Stage::Starting { .. } | Stage::Running { .. });
+        let starting = matches!(service.stage(), Stage::Starting { .. });
+        let follows = starting || service.stage() == Stage::Running { told: false };
+        let mut event = next_event(jail, (signals, relay, reloads), wait, &mut hunt, service)?;
         // One who hangs up a terminal asks for no reload.
         if matches!(service.stage(), Stage::Running { .. })
             && event == (Event::Signal { signal: machine::signal::HUP, by_kernel: false })
@@ -169,20 +236,54 @@ pub(super) fn supervise(
         {
             continue;
         }
-        let runs = matches!(service.stage(), Stage::Starting { .. } | Stage::Running { .. });
         if let Event::MainEnded(outcome) = event {
-            let left = !wait_all && jail.others();
-            let unasked = service.stage() == Stage::Running { told: false };
-            background |= left && unasked && outcome == Outcome::Exited(0);
+            let left = jail.others();
+            let well = outcome == Outcome::Exited(0);
+            if search.tree && left && starting && well {
+                event = Event::Ready;
+            } else if search.pidfile.is_some() && left && follows {
+                hunt.ended = Some(outcome);
+                event = Event::Time;
+            } else {
+                background |= left && well && !wait_all && service.stage() == Stage::Running { told: false };
+            }
+        }
+        if let Some(outcome) = hunt.ended {
+            if let Some(found) = search.find(jail).filter(|_| follows) {
+                (jail.main, hunt) = (found, Hunt::default());
+                reloads.follow(found);
+                claim::tell(journal, found, Some(jail.jid.0)).map_err(RunError::into_io)?;
+                if starting && service.forks() {
+                    event = Event::Ready;
+                } else {
+                    service.observer().told(&format!("the main process is {} from now on", found.as_raw_nonzero()));
+                }
+            } else if !(starting && outcome == Outcome::Exited(0) && jail.others()) {
+                hunt.ended = None;
+                for action in service.happens(Event::MainEnded(outcome)) {
+                    act(jail, search, action)?;
+                }
+            }
+        }
+        if let Some(Word::MainPid(pid)) = hunt_words(&mut event, service)
+            && let Some(found) = child(jail, pid).filter(|_| follows)
+        {
+            jail.main = found;
+            reloads.follow(found);
+            claim::tell(journal, found, Some(jail.jid.0)).map_err(RunError::into_io)?;
         }
         // Before the stop signal, as jail(8) has it.
         if runs && matches!(event, Event::Signal { signal: machine::signal::TERM, .. }) {
-            stopping(service);
+            stopping(service, jail.jid);
         }
         for action in service.happens(event) {
-            act(jail, action)?;
+            act(jail, search, action)?;
         }
-        if !main_is_left && (!wait_all || !jail.others()) {
+        let over = hunt.main_is_gone && hunt.ended.is_none();
+        if over && ((!wait_all && !search.tree) || !jail.others()) {
+            if let Some(last) = hunt.last.filter(|_| search.tree) {
+                service.happens(Event::MainEnded(last));
+            }
             jail.kill();
             service.happens(Event::JailGone);
             return Ok(background);
@@ -190,25 +291,39 @@ pub(super) fn supervise(
     }
 }
 
+/// What the daemon has said of itself: that it is ready becomes the event where there is no other, and who is the main process
+/// comes back.
+fn hunt_words(event: &mut Event, service: &mut Service<'_>) -> Option<Word> {
+    let words = service.hear(false);
+    if words.contains(&Word::Ready) {
+        if *event == Event::Time {
+            *event = Event::Ready;
+        } else {
+            service.happens(Event::Ready);
+        }
+    }
+    words.into_iter().rev().find(|word| matches!(word, Word::MainPid(_)))
+}
+
 /// What happens next. Children are reaped as they end.
 fn next_event(
     jail: &Jail,
-    (signals, relay): (&Signals, Option<&Relay>),
-    reloads: &mut Reloads<'_>,
+    (signals, relay, reloads): (&Signals, Option<&Relay>, &mut Reloads<'_>),
     timeout: Option<Duration>,
-    main_is_left: &mut bool,
+    hunt: &mut Hunt,
+    service: &Service<'_>,
 ) -> io::Result<Event> {
     let mut waited = false;
     loop {
         loop {
             match wait(WaitOptions::NOHANG) {
-                Ok(Some((pid, status))) if pid == jail.main && *main_is_left => {
-                    if let Some(outcome) = outcome(status) {
-                        *main_is_left = false;
+                Ok(Some((pid, status))) => {
+                    let Some(outcome) = outcome(status) else { continue };
+                    hunt.last = Some(outcome);
+                    if pid == jail.main && !hunt.main_is_gone {
+                        hunt.main_is_gone = true;
                         return Ok(Event::MainEnded(outcome));
                     }
-                }
-                Ok(Some((pid, _))) => {
                     reloads.ended(pid)?;
                 }
                 Err(Errno::INTR) => {}
@@ -222,7 +337,15 @@ fn next_event(
         if waited {
             return Ok(Event::Time);
         }
-        if let (Some(kqueue::Event::Readable(_)), Some(relay)) = (signals.queue.wait(timeout)?, relay) {
+        let timeout = timeout.map(|time| Timespec {
+            tv_sec: i64::try_from(time.as_secs()).unwrap_or(i64::MAX),
+            tv_nsec: i64::from(time.subsec_nanos()),
+        });
+        let queue = PollFd::from_borrowed_fd(signals.queue.fd(), PollFlags::IN);
+        let ([woken], _) = service.poll([queue], timeout.as_ref())?;
+        if woken
+            && let (Some(kqueue::Event::Readable(_)), Some(relay)) = (signals.queue.wait(Some(Duration::ZERO))?, relay)
+        {
             relay.hand_on();
         }
         waited = true;
@@ -237,8 +360,10 @@ pub(super) fn outcome(status: WaitStatus) -> Option<Outcome> {
     status.terminating_signal().map(Outcome::Signaled)
 }
 
-fn act(jail: &Jail, action: Action) -> io::Result<()> {
+fn act(jail: &Jail, search: &Search, action: Action) -> io::Result<()> {
     match action {
+        // Where nobody is the main process, all of them are.
+        Action::SignalMain(number) if search.tree => signal_all(jail, number),
         Action::SignalMain(number) => {
             match Signal::from_named_raw(number).map(|signal| kill_process(jail.main, signal)) {
                 // It has just ended; we will hear of it.

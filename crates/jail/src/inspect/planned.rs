@@ -69,6 +69,7 @@ impl<'p> PlannedTree<'p> {
                 };
                 self.insert(at, node);
             }
+            Step::Socket { at } => self.insert(at, Node::File { bytes: &[], mode: 0o666, uid: 0, gid: 0 }),
             Step::Symlink { at, to } => self.insert(at, Node::Link { to }),
             Step::Bind { source, at, .. } => self.insert(at, Node::Host { source: &source.path }),
             Step::Devices { at, nodes, links, .. } => self.devices(at.as_ref(), nodes, links),

@@ -62,6 +62,9 @@ pub(crate) struct Begin {
     pub(crate) stop_timeout: u64,
     /// Where the pid of the main process is on the host, too.
     pub(crate) pidfile: Option<HostPath>,
+    /// The file of what it says, or `syslog`; none where that is the caller's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) log: Option<String>,
 }
 
 /// Which verb made the jail.
@@ -90,6 +93,9 @@ pub(crate) struct Process {
 pub(crate) struct Phase {
     /// A word of `status`.
     pub(crate) stage: String,
+    /// What the daemon says of itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) status: Option<String>,
     /// How often it was started again.
     pub(crate) restarts: u64,
 }

@@ -103,7 +103,17 @@ mod tests {
     fn begin() -> Line {
         let (name, program, supervisor) = ("x".into(), "/x".into(), Process { pid: 1, start: 2 });
         let (version, verb) = (VERSION, Verb::Start);
-        Line::Begin(Begin { version, name, verb, supervisor, program, uid: 0, stop_timeout: 0, pidfile: None })
+        Line::Begin(Begin {
+            version,
+            name,
+            verb,
+            supervisor,
+            program,
+            uid: 0,
+            stop_timeout: 0,
+            pidfile: None,
+            log: None,
+        })
     }
 
     fn text(lines: &[Line]) -> Vec<u8> {

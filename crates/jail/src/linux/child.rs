@@ -17,7 +17,7 @@ use rustix::mount::{
 use rustix::process::{DumpableBehavior, Gid, Resource, Rlimit, Signal, Uid};
 use rustix::thread::{self, CapabilitySet, CapabilitySets};
 use thinjail_closure::tree::Kind;
-use thinjail_plan::plan::{By, Network, Plan};
+use thinjail_plan::plan::{By, Network, Plan, Ready};
 use thinjail_plan::step::{Access, ProcView};
 use thinjail_sys::linux::exec::{StringList, execve};
 use thinjail_sys::linux::keyring::join_session_keyring;
@@ -69,6 +69,13 @@ pub(super) struct Child {
     pub(super) wait_all: bool,
     /// For commands that come before the program.
     waits: bool,
+    follows: bool,
+    tree: bool,
+    pidfile: Option<CString>,
+    /// Its standard output and error, in place of ours.
+    output: Option<OwnedFd>,
+    /// Where it says that it is ready, and by which number it knows that.
+    ready: Option<(OwnedFd, i32)>,
 }
 
 /// A place in the set-up that failed.
@@ -95,6 +102,7 @@ impl Child {
         confine: &Confinement<'_>,
         groups_of_processes: Vec<OwnedFd>,
         files: Option<&[(OwnedFd, Kind, Access)]>,
+        (output, ready): (Option<OwnedFd>, Option<(OwnedFd, i32)>),
     ) -> Result<Self, RunError> {
         let exec = &plan.exec;
         let Confinement { namespaces, hostname, proc, landlocked } = *confine;
@@ -143,6 +151,11 @@ impl Child {
             })?,
             wait_all: plan.stop.wait == thinjail_plan::plan::Wait::All,
             waits: !plan.before_start.is_empty(),
+            follows: follows(plan),
+            tree: is_tree(plan),
+            pidfile: plan.service.daemon_pidfile.as_ref().map(|path| text(path.as_str())).transpose()?,
+            output,
+            ready,
         })
     }
 
@@ -177,7 +190,14 @@ impl Child {
             }
         };
         drop(report);
-        init::run(main, life, self.wait_all, self.landlocked)
+        let duties = init::Duties {
+            wait_all: self.wait_all,
+            landlocked: self.landlocked,
+            follows: self.follows,
+            tree: self.tree,
+            pidfile: self.pidfile.as_deref(),
+        };
+        init::run(main, life, duties)
     }
 
     /// What a command beside a running jail does, which was born in the jail's namespaces. Comes back only with a failure, which
@@ -300,6 +320,11 @@ impl Child {
             Ok(()) => {}
             Err(failure) => return failure,
         }
+        if let Some((pipe, number)) = &self.ready
+            && let Err(error) = process::dup_onto(pipe, *number)
+        {
+            return io_at(Phase::Descriptors)(error);
+        }
         marks[5] = now();
         tell(report, Message::Ready { marks: *marks });
         // Last: what is refused now is refused to the program and to nobody else.
@@ -349,6 +374,10 @@ impl Child {
         if let Some(ruleset) = &self.landlock {
             ruleset.restrict_self().map_err(io_at(Phase::Landlock))?;
         }
+        if let Some(output) = &self.output {
+            rustix::stdio::dup2_stdout(output).map_err(at(Phase::Descriptors))?;
+            rustix::stdio::dup2_stderr(output).map_err(at(Phase::Descriptors))?;
+        }
         process::close_range(3, CloseRange::OnExec).map_err(io_at(Phase::Descriptors))?;
         for descriptor in &self.descriptors {
             process::keep_on_exec(*descriptor).map_err(io_at(Phase::Descriptors))?;
@@ -396,6 +425,16 @@ impl Child {
         }
         Ok(())
     }
+}
+
+/// Whether another process may become the main one once the one that was started has ended.
+pub(super) fn follows(plan: &Plan) -> bool {
+    plan.service.daemon_pidfile.is_some() || matches!(plan.service.ready, Ready::Notifies { .. })
+}
+
+/// Whether all processes are the main one, since nobody says which of them is.
+pub(super) fn is_tree(plan: &Plan) -> bool {
+    plan.service.ready == Ready::Forked && !follows(plan)
 }
 
 /// CLOCK_MONOTONIC in nanoseconds.

@@ -42,7 +42,8 @@ impl Place<'_> {
         let plan = plan_of(self.plan, command);
         let confinement = confinement(&plan)?;
         let files = confinement.landlocked.then(|| landlock::files(&plan, self.made)).transpose()?;
-        let child = Child::prepare(&plan, &confinement, limits::entrances(&plan, self.made)?, files.as_deref())?;
+        let child =
+            Child::prepare(&plan, &confinement, limits::entrances(&plan, self.made)?, files.as_deref(), (None, None))?;
         drop(files);
         let (report, childs_report) = channel()?;
         let failed = |cause: Errno| RunError::setup(format!("prepare {}", plan.exec.program), cause.into());

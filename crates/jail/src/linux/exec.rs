@@ -41,7 +41,7 @@ pub(crate) fn exec(joined: &Joined, running: &Running, terminal: bool) -> Result
     let init = init_of(running).ok_or_else(|| RunError::setup(format!("enter {}", plan.name), ended()))?;
     let groups = entrances(&running.groups)?;
     let borrowed = Borrowed::from(&init, joined)?;
-    let child = Child::prepare(plan, &confinement(plan)?, groups, None)?;
+    let child = Child::prepare(plan, &confinement(plan)?, groups, None, (None, None))?;
     let terminal = terminal
         .then(Terminal::open)
         .transpose()

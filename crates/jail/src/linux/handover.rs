@@ -127,8 +127,11 @@ mod tests {
     fn every_part_arrives_in_order_with_its_mount_and_place() {
         let late = |what, at: &str| Late { what, at: std::ffi::CString::new(at).unwrap(), shown: RootPath::root() };
         let long = "d/".repeat(2047);
-        let tree =
-            Tree { root: file(), late: vec![late(LateMount::Proc, "proc"), late(LateMount::Mount(file()), &long)] };
+        let tree = Tree {
+            root: file(),
+            socket: None,
+            late: vec![late(LateMount::Proc, "proc"), late(LateMount::Mount(file()), &long)],
+        };
         let (here, there) = channel();
         send(&here, &tree).unwrap();
         done(&here).unwrap();

@@ -3,12 +3,18 @@
 //! What runs beside it is hostile and may be uid 0, so it keeps nothing worth having: no capability, no descriptor but the
 //! one to the supervisor, not dumpable. Signals are not its business: the supervisor sends them to the main process.
 
-use std::os::fd::{BorrowedFd, OwnedFd};
+use std::ffi::CStr;
+use std::io::IoSlice;
+use std::mem::MaybeUninit;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::fs::{FileType, Mode, OFlags};
 use rustix::io::Errno;
-use rustix::net::{RecvFlags, SendFlags, recv, send};
-use rustix::process::{DumpableBehavior, Pid, Signal, WaitOptions, wait};
+use rustix::net::{RecvFlags, SendAncillaryBuffer, SendAncillaryMessage, SendFlags, recv, send, sendmsg};
+use rustix::process::{
+    DumpableBehavior, Pid, PidfdFlags, Signal, WaitId, WaitIdOptions, WaitOptions, pidfd_open, wait, waitid,
+};
 use rustix::thread::{CapabilitySet, CapabilitySets};
 use thinjail_sys::linux::process::{self, CloseRange};
 use thinjail_sys::linux::signal::{self, SignalSet};
@@ -26,9 +32,25 @@ pub(super) fn die_with_supervisor(life: BorrowedFd<'_>) -> Result<(), Errno> {
     Ok(())
 }
 
-/// The rest of pid 1's life. `landlocked` is without a pid namespace: it is no pid 1 then, and what it leaves is not killed with
-/// it, but comes to it when its own parents end.
-pub(super) fn run(main: Pid, life: OwnedFd, wait_all: bool, landlocked: bool) -> ! {
+/// What pid 1 is there for.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Duties<'a> {
+    /// The jail ends with its last process, and not with the main one.
+    pub(super) wait_all: bool,
+    /// Without a pid namespace: it is no pid 1 then, and what it leaves is not killed with it, but comes to it when its own
+    /// parents end.
+    pub(super) landlocked: bool,
+    /// Once the main process has ended, the supervisor says whether another one is it.
+    pub(super) follows: bool,
+    /// All of them are the main process once the one that was started has ended: the last one's status is told as well.
+    pub(super) tree: bool,
+    /// Where the daemon writes its pid.
+    pub(super) pidfile: Option<&'a CStr>,
+}
+
+/// The rest of pid 1's life.
+pub(super) fn run(mut main: Pid, life: OwnedFd, duties: Duties<'_>) -> ! {
+    let Duties { wait_all, landlocked, follows, tree, .. } = duties;
     if shed(&life, landlocked).is_err() {
         // Better no jail than a pid 1 that is worth attacking.
         end(1, landlocked);
@@ -40,27 +62,94 @@ pub(super) fn run(main: Pid, life: OwnedFd, wait_all: bool, landlocked: bool) ->
     // another.
     while !hear_pinned(life, landlocked) {}
     let mut main_is_left = true;
+    let mut last = 0;
+    let tell = |status, left| {
+        let _ = send(life, &Message::Ended { status, left }.to_bytes(), SendFlags::NOSIGNAL);
+    };
     loop {
         match wait(WaitOptions::NOHANG) {
             Ok(Some((pid, status))) if pid == main && main_is_left => {
                 main_is_left = false;
-                let ended = Message::Ended { status: status.as_raw(), left: !wait_all && others() };
-                let _ = send(life, &ended.to_bytes(), SendFlags::NOSIGNAL);
-                if !wait_all {
+                last = status.as_raw();
+                let left = (!wait_all || follows || tree) && others();
+                tell(last, left);
+                if !(wait_all || tree || follows && left) {
                     // The kernel kills what is left with us.
                     end(0, landlocked);
                 }
             }
-            Ok(Some(_)) | Err(Errno::INTR) => {}
+            Ok(Some((_, status))) => last = status.as_raw(),
+            Err(Errno::INTR) => {}
             Ok(None) => match signal::ppoll_one(life, &SignalSet::empty()) {
                 Ok(false) => {}
-                // The supervisor says nothing more: it has ended.
-                Ok(true) | Err(_) => end(1, landlocked),
+                Ok(true) => {
+                    if let Some(found) = obey(life, duties) {
+                        (main, main_is_left) = (found, true);
+                    }
+                }
+                Err(_) => end(1, landlocked),
             },
-            // ECHILD: with `wait = "all"`, the last one has ended.
-            Err(_) => end(0, landlocked),
+            // ECHILD: the last one has ended.
+            Err(_) => {
+                if tree && !main_is_left {
+                    tell(last, false);
+                }
+                end(0, landlocked);
+            }
         }
     }
+}
+
+/// Does what the supervisor says; who is the main process from now on, if that is another one.
+fn obey(life: BorrowedFd<'_>, duties: Duties<'_>) -> Option<Pid> {
+    let mut bytes = [0; SIZE];
+    match recv(life, &mut bytes, RecvFlags::DONTWAIT) {
+        // It says nothing more: it has ended.
+        Ok((0, _)) => end(1, duties.landlocked),
+        Ok((count, _)) => match Message::from_bytes(&bytes[..count]) {
+            Some(Message::Find { pid }) => {
+                let found = find(pid, duties);
+                answer(life, found.as_ref().map(|(_, fd)| fd.as_fd()));
+                found.map(|(pid, _)| pid)
+            }
+            Some(Message::End) => end(0, duties.landlocked),
+            _ => None,
+        },
+        Err(Errno::AGAIN | Errno::INTR) => None,
+        Err(_) => end(1, duties.landlocked),
+    }
+}
+
+fn answer(life: BorrowedFd<'_>, main: Option<BorrowedFd<'_>>) {
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+    let mut control = SendAncillaryBuffer::new(&mut space);
+    let fds: &[BorrowedFd<'_>] = main.as_slice();
+    if !fds.is_empty() {
+        control.push(SendAncillaryMessage::ScmRights(fds));
+    }
+    let bytes = Message::Main { found: main.is_some() }.to_bytes();
+    // A supervisor that is gone hears nothing, and that we see at once.
+    let _ = sendmsg(life, &[IoSlice::new(&bytes)], &mut control, SendFlags::NOSIGNAL);
+}
+
+/// A process by its pid inside, if it is a child of ours that runs: the end of no other would be told to us.
+fn find(pid: i32, duties: Duties<'_>) -> Option<(Pid, OwnedFd)> {
+    let number = if pid == 0 { read_pid(duties.pidfile?)? } else { pid };
+    let pid = Pid::from_raw(number).filter(|pid| *pid != own())?;
+    let fd = pidfd_open(pid, PidfdFlags::empty()).ok()?;
+    let options = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
+    matches!(waitid(WaitId::PidFd(fd.as_fd()), options), Ok(None)).then_some((pid, fd))
+}
+
+/// What a file that the daemon has written says. It may be anything; nothing of it is told to anybody.
+fn read_pid(path: &CStr) -> Option<i32> {
+    let how = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
+    let file = rustix::fs::open(path, how, Mode::empty()).ok()?;
+    let plain = FileType::from_raw_mode(rustix::fs::fstat(&file).ok()?.st_mode).is_file();
+    let mut bytes = [0; 32];
+    let count = rustix::io::read(&file, &mut bytes).ok().filter(|_| plain)?;
+    let text = std::str::from_utf8(&bytes[..count]).ok()?;
+    text.split_ascii_whitespace().next()?.parse().ok().filter(|pid| *pid > 1)
 }
 
 /// The end of the jail.

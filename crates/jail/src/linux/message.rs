@@ -112,6 +112,18 @@ pub(super) enum Message {
     Go,
     /// From the supervisor: the main process is pinned, its pid may be used again.
     Pinned,
+    /// From the supervisor: who is the main process by now?
+    Find {
+        /// Its pid inside; 0 is whom the pidfile inside names.
+        pid: i32,
+    },
+    /// The answer, with a descriptor of that process where there is one that runs and is a child of pid 1.
+    Main {
+        /// Whether there is.
+        found: bool,
+    },
+    /// From the supervisor: it has ended with its main process.
+    End,
 }
 
 /// Bytes of a message.
@@ -142,6 +154,12 @@ impl Message {
             Self::Pinned => bytes[0] = 4,
             Self::Waiting => bytes[0] = 5,
             Self::Go => bytes[0] = 6,
+            Self::Find { pid } => {
+                bytes[0] = 7;
+                bytes[4..8].copy_from_slice(&pid.to_ne_bytes());
+            }
+            Self::Main { found } => (bytes[0], bytes[1]) = (8, u8::from(found)),
+            Self::End => bytes[0] = 9,
         }
         bytes
     }
@@ -167,6 +185,9 @@ impl Message {
             4 => Some(Self::Pinned),
             5 => Some(Self::Waiting),
             6 => Some(Self::Go),
+            7 => Some(Self::Find { pid: i32::from_ne_bytes(word(4)) }),
+            8 => Some(Self::Main { found: bytes[1] != 0 }),
+            9 => Some(Self::End),
             _ => None,
         }
     }
@@ -185,6 +206,10 @@ mod tests {
             Message::Pinned,
             Message::Waiting,
             Message::Go,
+            Message::Find { pid: 70_000 },
+            Message::Main { found: true },
+            Message::Main { found: false },
+            Message::End,
         ];
         for phase in PHASES {
             all.push(Message::Failed { phase, index: 7, errno: Errno::PERM });

@@ -32,13 +32,15 @@ struct Helper {
 pub(super) struct Reloads<'a> {
     state: Reload,
     helper: Option<Helper>,
-    place: Option<Place<'a>>,
+    /// What is reloaded by more than SIGHUP, and its main process.
+    place: Option<(&'a Plan, &'a [HostDir], OwnedFd)>,
 }
 
 impl<'a> Reloads<'a> {
     /// Of a jail whose main process is `main`. One that SIGHUP alone reloads needs no help.
-    pub(super) fn new(plan: &'a Plan, made: &'a [HostDir], main: &'a OwnedFd) -> Self {
-        let place = (!plan.reload.is_plain()).then(|| Place { plan, made, member: main.as_fd() });
+    pub(super) fn new(plan: &'a Plan, made: &'a [HostDir], main: &OwnedFd) -> Self {
+        let own = (!plan.reload.is_plain()).then(|| rustix::io::fcntl_dupfd_cloexec(main, 0).ok());
+        let place = own.flatten().map(|main| (plan, made, main));
         Self { state: Reload::Idle, helper: None, place }
     }
 
@@ -48,6 +50,15 @@ impl<'a> Reloads<'a> {
             return Ok(false);
         }
         self.go_on(Reload::asked).map(|()| true)
+    }
+
+    /// Another process is the main one.
+    pub(super) fn follow(&mut self, found: &OwnedFd) {
+        if let Some((_, _, main)) = &mut self.place
+            && let Ok(own) = rustix::io::fcntl_dupfd_cloexec(found, 0)
+        {
+            *main = own;
+        }
     }
 
     /// To wait upon.
@@ -66,8 +77,8 @@ impl<'a> Reloads<'a> {
     fn go_on(&mut self, next: fn(Reload) -> (Reload, bool)) -> io::Result<()> {
         let (state, start) = next(self.state);
         self.state = state;
-        if let Some(place) = self.place.as_ref().filter(|_| start) {
-            self.helper = Some(help(place)?);
+        if let Some((plan, made, main)) = self.place.as_ref().filter(|_| start) {
+            self.helper = Some(help(&Place { plan, made, member: main.as_fd() })?);
         }
         Ok(())
     }

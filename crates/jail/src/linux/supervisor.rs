@@ -1,11 +1,13 @@
 //! The loop around the state machine: waits for signals, for pid 1's word and for its end.
 
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::time::Duration;
+use std::io::{self, IoSliceMut};
+use std::mem::MaybeUninit;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
-use rustix::net::{RecvFlags, recv};
+use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendFlags, recvmsg};
 use rustix::process::{Pid, PidfdFlags, Signal, WaitId, WaitIdOptions, pidfd_open, pidfd_send_signal, waitid};
 use thinjail_sys::linux::memory;
 use thinjail_sys::linux::signal::{self, SignalSet};
@@ -13,10 +15,13 @@ use thinjail_sys::linux::signal::{self, SignalSet};
 use super::init;
 use super::message::{Message, SIZE};
 use super::reload::Reloads;
+use crate::claim;
 use crate::journal::Journal;
-use crate::run::Outcome;
+use crate::pidfile::Pidfile;
+use crate::run::{Outcome, RunError};
 use crate::supervise::machine::{self, Action, Event, Stage};
 use crate::supervise::service::Service;
+use crate::supervise::words::Word;
 
 /// Handed on to the main process, once each.
 const FORWARDED: [i32; 7] = [1, 2, 3, 10, 12, 15, 28];
@@ -29,7 +34,7 @@ pub(super) struct Signals {
 
 impl Signals {
     /// Blocks them and takes them as data from now on.
-    pub(super) fn take() -> std::io::Result<Self> {
+    pub(super) fn take() -> io::Result<Self> {
         // Where the caller ignores SIGCHLD the kernel reaps children by itself, and nobody learns how they ended.
         signal::interrupts_only(signal::SIGCHLD)?;
         // A file of the jail or the pidfile that can't be written is an error, after which everything is taken back.
@@ -40,12 +45,12 @@ impl Signals {
     }
 
     /// The next one that has come.
-    pub(super) fn next(&self) -> std::io::Result<Option<signal::Received>> {
+    pub(super) fn next(&self) -> io::Result<Option<signal::Received>> {
         signal::read_signalfd(&self.fd)
     }
 
     /// Waits for one, and for this long at most.
-    pub(super) fn wait(&self, time: Option<Duration>) -> std::io::Result<Event> {
+    pub(super) fn wait(&self, time: Option<Duration>) -> io::Result<Event> {
         match poll(&mut [PollFd::new(&self.fd, PollFlags::IN)], time.map(timespec).as_ref()) {
             Ok(_) | Err(Errno::INTR) => {}
             Err(error) => return Err(error.into()),
@@ -72,7 +77,27 @@ pub(super) struct Jail {
     pub(super) life: OwnedFd,
     /// Without a pid namespace: what we call pid 1 is an ordinary process, and ends the others before itself.
     pub(super) landlocked: bool,
+    /// Once the main process has ended pid 1 waits to be told whether another one is it.
+    pub(super) follows: bool,
+    /// All processes are the main one.
+    pub(super) tree: bool,
+    /// It ends with its last process.
+    pub(super) wait_all: bool,
+    /// Whether another main process is looked for.
+    pub(super) hunt: Hunt,
 }
+
+/// The search for another main process.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Hunt {
+    /// How the one before ended, while it is not known whether there is another.
+    ended: Option<Outcome>,
+    /// When pid 1 is asked again.
+    again: Option<Instant>,
+}
+
+/// How long a daemon that has gone into the background is given between two looks at its pidfile.
+const LOOK: Duration = Duration::from_millis(20);
 
 fn event(received: signal::Received) -> Event {
     Event::Signal { signal: received.signal, by_kernel: received.by_kernel }
@@ -85,18 +110,43 @@ fn timespec(time: Duration) -> Timespec {
 /// Waits until the jail is gone; says whether the main process ended unasked and well though others were left, as one does that
 /// goes into the background.
 pub(super) fn supervise(
-    jail: &Jail,
-    signals: &Signals,
-    journal: &mut Journal,
+    jail: &mut Jail,
+    (signals, reloads): (&Signals, &mut Reloads<'_>),
+    (mut pidfile, journal): (Option<&mut Pidfile>, &mut Journal),
     service: &mut Service<'_>,
-    reloads: &mut Reloads<'_>,
-) -> std::io::Result<bool> {
+) -> io::Result<bool> {
     let mut background = false;
     // What only the start needed. The program is just being loaded, on another processor if there is one.
     memory::give_back();
     loop {
         service.write(journal);
-        let (event, left) = next_event(jail, signals, reloads, service.left())?;
+        let again = jail.hunt.again.map(|at| at.saturating_duration_since(Instant::now()));
+        let wait = [service.left(), again].into_iter().flatten().min();
+        let event = match next(jail, (signals, reloads), wait, service)? {
+            Heard::Event(event) => event,
+            Heard::Said(words) => said(jail, service.stage(), &words)?,
+            Heard::Ended { outcome, left } => {
+                let unasked = service.stage() == Stage::Running { told: false };
+                // Its pid is told before its parent ends, but by another way.
+                let words = service.hear(false);
+                said(jail, service.stage(), &words)?;
+                background |= left && unasked && outcome == Outcome::Exited(0) && !jail.follows && !jail.tree;
+                ended(jail, service.stage(), outcome, left)?
+            }
+            Heard::Main(found) => match found.and_then(|fd| Some((pid_of(&fd)?, fd))) {
+                Some((pid, fd)) => {
+                    reloads.follow(&fd);
+                    jail.main_fd = fd;
+                    jail.hunt = Hunt::default();
+                    if let Some(pidfile) = &mut pidfile {
+                        pidfile.write(pid.as_raw_nonzero().get()).map_err(RunError::into_io)?;
+                    }
+                    claim::tell(journal, pid, None).map_err(RunError::into_io)?;
+                    found_main(service, pid)
+                }
+                None => not_found(jail, service.stage())?,
+            },
+        };
         // One who hangs up a terminal asks for no reload.
         if matches!(service.stage(), Stage::Running { .. })
             && event == (Event::Signal { signal: machine::signal::HUP, by_kernel: false })
@@ -104,64 +154,181 @@ pub(super) fn supervise(
         {
             continue;
         }
-        let unasked = service.stage() == Stage::Running { told: false };
-        background |= left && unasked && event == Event::MainEnded(Outcome::Exited(0));
         for action in service.happens(event) {
             act(jail, action)?;
         }
         if event == Event::JailGone {
             return Ok(background);
         }
+        // Told to stop while it had no main process: those that are left have been told, and have until the deadline.
+        if !matches!(service.stage(), Stage::Starting { .. } | Stage::Running { .. })
+            && let Some(outcome) = jail.hunt.ended.take()
+        {
+            jail.hunt = Hunt::default();
+            for action in service.happens(Event::MainEnded(outcome)) {
+                act(jail, action)?;
+            }
+        }
     }
 }
 
-/// What happens next; and if that is the end of the main process, whether others are left.
-fn next_event(
-    jail: &Jail,
-    signals: &Signals,
-    reloads: &mut Reloads<'_>,
-    wait: Option<Duration>,
-) -> std::io::Result<(Event, bool)> {
-    let timeout = wait.map(timespec);
-    let mut fds = vec![
-        PollFd::new(signals.fd(), PollFlags::IN),
-        PollFd::new(&jail.life, PollFlags::IN),
-        PollFd::new(&jail.init_fd, PollFlags::IN),
-    ];
-    fds.extend(reloads.fd().map(|fd| PollFd::new(fd, PollFlags::IN)));
-    match poll(&mut fds, timeout.as_ref()) {
-        Ok(_) | Err(Errno::INTR) => {}
-        Err(error) => return Err(error.into()),
+/// There is another main process.
+fn found_main(service: &mut Service<'_>, pid: Pid) -> Event {
+    if matches!(service.stage(), Stage::Starting { .. }) {
+        return if service.forks() { Event::Ready } else { Event::Time };
     }
-    let ready: Vec<bool> = fds.iter().map(|fd| !fd.revents().is_empty()).collect();
-    drop(fds);
-    if ready.get(3) == Some(&true) {
+    service.observer().told(&format!("the main process is {} from now on", pid.as_raw_nonzero()));
+    Event::Time
+}
+
+/// What the daemon has said of itself.
+fn said(jail: &mut Jail, stage: Stage, words: &[Word]) -> io::Result<Event> {
+    for word in words {
+        if let Word::MainPid(pid) = word
+            && matches!(stage, Stage::Starting { .. } | Stage::Running { told: false })
+        {
+            ask(jail, *pid)?;
+        }
+    }
+    Ok(if words.contains(&Word::Ready) { Event::Ready } else { Event::Time })
+}
+
+/// The main process has ended: is there another?
+fn ended(jail: &mut Jail, stage: Stage, outcome: Outcome, left: bool) -> io::Result<Event> {
+    let starting = matches!(stage, Stage::Starting { .. });
+    if jail.tree && left {
+        if starting && outcome == Outcome::Exited(0) {
+            return Ok(Event::Ready);
+        }
+        tell(jail, Message::End)?;
+        return Ok(Event::MainEnded(outcome));
+    }
+    if jail.follows && left && (starting || stage == Stage::Running { told: false }) {
+        jail.hunt.ended = Some(outcome);
+        ask(jail, 0)?;
+        return Ok(Event::Time);
+    }
+    if jail.follows && left && !jail.wait_all {
+        tell(jail, Message::End)?;
+    }
+    Ok(Event::MainEnded(outcome))
+}
+
+/// Nobody is the main process: not yet, or no more.
+fn not_found(jail: &mut Jail, stage: Stage) -> io::Result<Event> {
+    let Some(outcome) = jail.hunt.ended else { return Ok(Event::Time) };
+    if matches!(stage, Stage::Starting { .. }) && outcome == Outcome::Exited(0) {
+        jail.hunt.again = Some(Instant::now() + LOOK);
+        return Ok(Event::Time);
+    }
+    jail.hunt = Hunt::default();
+    if !jail.wait_all {
+        tell(jail, Message::End)?;
+    }
+    Ok(Event::MainEnded(outcome))
+}
+
+/// Asks pid 1 who is the main process.
+fn ask(jail: &mut Jail, pid: i32) -> io::Result<()> {
+    jail.hunt.again = None;
+    tell(jail, Message::Find { pid })
+}
+
+/// Tells pid 1. That it has ended we see by itself.
+fn tell(jail: &Jail, message: Message) -> io::Result<()> {
+    match rustix::net::send(&jail.life, &message.to_bytes(), SendFlags::NOSIGNAL) {
+        Ok(_) | Err(Errno::PIPE | Errno::CONNRESET | Errno::NOTCONN) => Ok(()),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// The pid of a process that a descriptor holds, as we see it; proc_pid_fdinfo(5). None if it has ended.
+fn pid_of(fd: &OwnedFd) -> Option<Pid> {
+    let text = std::fs::read_to_string(format!("/proc/self/fdinfo/{}", fd.as_raw_fd())).ok()?;
+    let pid = text.lines().find_map(|line| line.strip_prefix("Pid:"))?;
+    Pid::from_raw(pid.trim().parse().ok().filter(|pid| *pid > 0)?)
+}
+
+/// What was heard.
+enum Heard {
+    /// Something that the state machine knows.
+    Event(Event),
+    /// What the daemon said of itself.
+    Said(Vec<Word>),
+    /// The main process has ended; others may be left.
+    Ended { outcome: Outcome, left: bool },
+    /// Whom pid 1 has found.
+    Main(Option<OwnedFd>),
+}
+
+/// What happens next.
+fn next(
+    jail: &Jail,
+    (signals, reloads): (&Signals, &mut Reloads<'_>),
+    wait: Option<Duration>,
+    service: &mut Service<'_>,
+) -> io::Result<Heard> {
+    let timeout = wait.map(timespec);
+    let of = |fd| PollFd::from_borrowed_fd(fd, PollFlags::IN);
+    let helper = reloads.fd().map(AsFd::as_fd);
+    let helps = helper.is_some();
+    let fourth = helper.unwrap_or_else(|| signals.fd().as_fd());
+    let ours = [of(signals.fd().as_fd()), of(jail.life.as_fd()), of(jail.init_fd.as_fd()), of(fourth)];
+    let (ready, heard) = service.poll(ours, timeout.as_ref())?;
+    if helps && ready[3] {
         reloads.ended()?;
     }
     if ready[0]
         && let Some(received) = signals.next()?
     {
-        return Ok((event(received), false));
+        return Ok(Heard::Event(event(received)));
+    }
+    if heard {
+        let words = service.hear(false);
+        if !words.is_empty() {
+            return Ok(Heard::Said(words));
+        }
     }
     // Before the end of pid 1: what it said last says how the main process ended.
     if ready[1] {
-        let mut bytes = [0; SIZE];
-        if let Ok((count, _)) = recv(&jail.life, &mut bytes, RecvFlags::DONTWAIT)
-            && let Some(Message::Ended { status, left }) = Message::from_bytes(&bytes[..count])
-        {
-            return Ok((Event::MainEnded(outcome(status)), left));
+        match hear(&jail.life) {
+            Some((Message::Ended { status, left }, _)) => {
+                return Ok(Heard::Ended { outcome: outcome(status), left });
+            }
+            Some((Message::Main { .. }, main)) => return Ok(Heard::Main(main)),
+            _ => {}
         }
         // Its end of the socket is closed: it is about to end.
-        return reap(jail.init).map(|()| (Event::JailGone, false));
+        return reap(jail.init).map(|()| Heard::Event(Event::JailGone));
     }
     if ready[2] {
-        return reap(jail.init).map(|()| (Event::JailGone, false));
+        return reap(jail.init).map(|()| Heard::Event(Event::JailGone));
     }
-    Ok((Event::Time, false))
+    Ok(match jail.hunt.again {
+        Some(at) if Instant::now() >= at => {
+            tell(jail, Message::Find { pid: 0 })?;
+            Heard::Event(Event::Time)
+        }
+        _ => Heard::Event(Event::Time),
+    })
+}
+
+/// A message of pid 1's, with the descriptor that came along.
+fn hear(life: &OwnedFd) -> Option<(Message, Option<OwnedFd>)> {
+    let mut bytes = [0; SIZE];
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+    let mut control = RecvAncillaryBuffer::new(&mut space);
+    let flags = RecvFlags::DONTWAIT | RecvFlags::CMSG_CLOEXEC;
+    let received = recvmsg(life, &mut [IoSliceMut::new(&mut bytes)], &mut control, flags).ok()?;
+    let fd = control.drain().find_map(|message| match message {
+        RecvAncillaryMessage::ScmRights(mut fds) => fds.next(),
+        _ => None,
+    });
+    Some((Message::from_bytes(&bytes[..received.bytes])?, fd))
 }
 
 /// Waits for pid 1 to be gone, and with it every process and mount of the jail.
-pub(super) fn reap(init: Pid) -> std::io::Result<()> {
+pub(super) fn reap(init: Pid) -> io::Result<()> {
     loop {
         match waitid(WaitId::Pid(init), WaitIdOptions::EXITED) {
             Ok(_) | Err(Errno::CHILD) => return Ok(()),
@@ -179,8 +346,10 @@ pub(super) fn outcome(status: i32) -> Outcome {
     }
 }
 
-fn act(jail: &Jail, action: Action) -> std::io::Result<()> {
+fn act(jail: &Jail, action: Action) -> io::Result<()> {
     match action {
+        // Where nobody is the main process, all of them are.
+        Action::SignalMain(number) if jail.tree || jail.hunt.ended.is_some() => signal_all(jail, number),
         Action::SignalMain(number) => send(jail.main_fd.as_fd(), number),
         Action::SignalAll(number) => signal_all(jail, number),
         Action::Kill => kill(jail),
@@ -189,7 +358,7 @@ fn act(jail: &Jail, action: Action) -> std::io::Result<()> {
     }
 }
 
-pub(super) fn send(to: BorrowedFd<'_>, number: i32) -> std::io::Result<()> {
+pub(super) fn send(to: BorrowedFd<'_>, number: i32) -> io::Result<()> {
     let Some(signal) = Signal::from_named_raw(number) else { return Ok(()) };
     match pidfd_send_signal(to, signal) {
         // It has just ended; we will hear of it.
@@ -199,7 +368,7 @@ pub(super) fn send(to: BorrowedFd<'_>, number: i32) -> std::io::Result<()> {
 }
 
 /// Ends every process of a jail: the kernel does it where pid 1 dies, and init where the socket to us does.
-pub(super) fn kill(jail: &Jail) -> std::io::Result<()> {
+pub(super) fn kill(jail: &Jail) -> io::Result<()> {
     if !jail.landlocked {
         return send(jail.init_fd.as_fd(), machine::signal::KILL);
     }
@@ -216,7 +385,7 @@ fn own_pid_in_proc() -> String {
 }
 
 /// Every process of the jail but its pid 1, found by its pid namespace: pid 1 itself has no capability to do it.
-fn signal_all(jail: &Jail, number: i32) -> std::io::Result<()> {
+fn signal_all(jail: &Jail, number: i32) -> io::Result<()> {
     // In a pid namespace whose /proc is still that of another, its numbers are those of strangers.
     if rustix::process::getpid().as_raw_nonzero().to_string() != own_pid_in_proc() {
         return Ok(());

@@ -21,6 +21,7 @@ use super::devices;
 use super::source::{self, setting};
 use crate::os::linux::HostDir;
 use crate::run::RunError;
+use crate::supervise::socket;
 
 /// A tree, ready to become a root.
 #[derive(Debug)]
@@ -29,6 +30,8 @@ pub(super) struct Tree {
     pub(super) root: OwnedFd,
     /// What the child attaches once the root is attached, in order.
     pub(super) late: Vec<Late>,
+    /// The socket inside that we listen to.
+    pub(super) socket: Option<OwnedFd>,
 }
 
 /// A mount that waits for the root to be attached.
@@ -85,6 +88,7 @@ struct Builder<'a> {
     /// Mounts that later steps may go below, outermost first.
     mounts: Vec<(RootPath, OwnedFd, Owner)>,
     late: Vec<Late>,
+    socket: Option<OwnedFd>,
     /// Whether this kernel attaches mounts to a detached tree; found out by the first one.
     attaches: Option<bool>,
     made: &'a [HostDir],
@@ -118,15 +122,24 @@ pub(super) fn build(steps: &[Planned], made: &[HostDir], borrowed: Option<&Borro
         return Err(malformed("it does not begin with the root"));
     }
     let root = tmpfs(at, *size, *mode, (*uid, *gid), Access { write: true, ..*access })?;
-    let mut builder =
-        Builder { root, mounts: Vec::new(), late: Vec::new(), attaches: None, made, borrowed, ready: None, last: None };
+    let mut builder = Builder {
+        root,
+        mounts: Vec::new(),
+        late: Vec::new(),
+        socket: None,
+        attaches: None,
+        made,
+        borrowed,
+        ready: None,
+        last: None,
+    };
     while let Some((step, rest)) = steps.split_first() {
         builder.step(step, rest)?;
         steps = rest;
     }
     mount_setattr(&builder.root, c"", false, source::attributes(*access)).map_err(|cause| not_read_only(at, cause))?;
-    let Builder { root, late, .. } = builder;
-    Ok(Tree { root, late })
+    let Builder { root, late, socket, .. } = builder;
+    Ok(Tree { root, late, socket })
 }
 
 pub(super) fn malformed(why: &str) -> RunError {
@@ -202,6 +215,12 @@ impl Builder<'_> {
             Step::Symlink { at, to } => {
                 let made = self.holder(at).and_then(|dir| Ok(fs::symlinkat(to.as_str(), dir, name(at))?));
                 made.map_err(|cause| RunError::setup(format!("make the link {at} inside"), cause))
+            }
+            Step::Socket { at } => {
+                let made = self.holder(at).and_then(|dir| socket::listen(dir, name(at)));
+                let failed = |cause| RunError::setup(format!("make the socket {at} inside"), cause);
+                self.socket = Some(made.map_err(failed)?);
+                Ok(())
             }
             Step::Bind { source, at, access } => {
                 let mount = source::clone(source, *access, self.made)?;

@@ -400,7 +400,7 @@ impl Os for Fake {
             Step::Confine(Confine::Linux { .. } | Confine::Landlock) | Step::Allow { .. } | Step::MakeDir { .. } => {
                 None
             }
-            Step::PutFile { .. } | Step::Symlink { .. } | Step::LogSocket { .. } => None,
+            Step::PutFile { .. } | Step::Socket { .. } | Step::Symlink { .. } | Step::LogSocket { .. } => None,
         }
     }
 
@@ -413,6 +413,7 @@ impl Os for Fake {
             Step::MakeDir { at, .. }
             | Step::PutFile { at, .. }
             | Step::Symlink { at, .. }
+            | Step::Socket { at }
             | Step::LogSocket { at, .. } => self.put(at),
             Step::Confine(Confine::FreeBsd { params, .. }) => self.confine(params),
             Step::MakeCgroup { .. } => {

@@ -24,6 +24,7 @@ use super::host_dir::{self, HostDir, Wanted};
 use super::{End, Os, StepError, host_file};
 use crate::journal::undo::Undo;
 use crate::journal::{Entry, Journal};
+use crate::supervise::socket;
 
 /// The host, and where on it the root of one jail is.
 pub(crate) struct Host {
@@ -39,6 +40,8 @@ pub(crate) struct Host {
     ruleset: Option<u16>,
     /// The jail's socket for syslog(3), and the host's.
     log: Option<(UnixDatagram, HostPath)>,
+    /// The socket inside that the supervisor listens to.
+    socket: Option<OwnedFd>,
 }
 
 /// Opens what a plan means by `source`, and nothing else that may have come to stand at its path.
@@ -54,7 +57,8 @@ pub(crate) fn failed(what: impl Into<String>, cause: impl Into<io::Error>) -> St
 impl Host {
     /// For the jail whose root is to be there; nothing is touched.
     pub(crate) fn new(root: HostPath) -> Self {
-        Self { root, inside: None, made: Vec::new(), seal: Vec::new(), ruleset: None, log: None }
+        let (made, seal) = (Vec::new(), Vec::new());
+        Self { root, inside: None, made, seal, ruleset: None, log: None, socket: None }
     }
 
     /// Where the jail's root is on the host.
@@ -98,6 +102,11 @@ impl Host {
     /// The jail's socket for syslog(3), and where its messages go; the caller's from now on.
     pub(crate) fn take_log(&mut self) -> Option<(UnixDatagram, HostPath)> {
         self.log.take()
+    }
+
+    /// The socket inside that the supervisor listens to, if there is to be one.
+    pub(crate) fn take_socket(&mut self) -> Option<OwnedFd> {
+        self.socket.take()
     }
 
     /// Lets go of every descriptor of a directory.
@@ -217,6 +226,7 @@ impl Os for Host {
             }
             Step::MakeDir { .. }
             | Step::PutFile { .. }
+            | Step::Socket { .. }
             | Step::Symlink { .. }
             | Step::MakeCgroup { .. }
             | Step::Allow { .. }
@@ -244,6 +254,12 @@ impl Os for Host {
                 };
                 let put = file::put(&parent, name, content, copied, mode_of(*mode), (*uid, *gid));
                 return put.map(|()| ((), None)).map_err(|cause| failed(format!("put {at} inside"), cause));
+            }
+            Step::Socket { at } => {
+                let (parent, name) = self.holder(at)?;
+                let made = socket::listen(&parent, name);
+                self.socket = Some(made.map_err(|cause| failed(format!("make the socket {at} inside"), cause))?);
+                return Ok(((), None));
             }
             Step::Symlink { at, to } => {
                 let (parent, name) = self.holder(at)?;

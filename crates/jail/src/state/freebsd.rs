@@ -2,6 +2,7 @@
 
 use std::io;
 
+use rustix::net::SocketAddrUnix;
 use rustix::process::{Pid, Signal, kill_process};
 use thinjail_plan::step::Step;
 use thinjail_sys::freebsd::kinfo;
@@ -12,6 +13,14 @@ use crate::run::RunError;
 
 /// Where the journals are.
 pub(crate) const PATH: &str = "/var/run/thinjail";
+
+/// Where syslogd listens; syslog(3).
+pub(crate) const SYSLOG: &str = "/var/run/log";
+
+/// There are no sockets without a path; unix(4).
+pub(crate) fn abstract_address(_name: &[u8]) -> Option<SocketAddrUnix> {
+    None
+}
 
 /// Whether somebody takes back what a jail has left whose supervisor was killed.
 pub(crate) const GUARDED: bool = true;

@@ -2,6 +2,7 @@
 
 use std::io;
 
+use rustix::net::SocketAddrUnix;
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 
 use crate::journal::line::Process;
@@ -10,6 +11,14 @@ use crate::run::RunError;
 
 /// Where the journals are.
 pub(crate) const PATH: &str = "/run/thinjail";
+
+/// Where syslogd listens; syslog(3).
+pub(crate) const SYSLOG: &str = "/dev/log";
+
+/// A socket without a path; unix(7).
+pub(crate) fn abstract_address(name: &[u8]) -> Option<SocketAddrUnix> {
+    SocketAddrUnix::new_abstract_name(name).ok()
+}
 
 /// Whether somebody takes back what a jail has left whose supervisor was killed.
 pub(crate) const GUARDED: bool = false;

@@ -104,7 +104,6 @@ pub(crate) enum Event {
     /// It could not be started.
     Failed,
     /// The program does what it is for.
-    #[allow(dead_code, reason = "so far it does so as soon as it runs")]
     Ready,
     /// The main process has ended.
     MainEnded(Outcome),

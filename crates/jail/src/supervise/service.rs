@@ -1,11 +1,16 @@
 //! A jail, and the one that is made anew when it has ended: the loop over their lives. What happens within one is each
 //! system's engine's.
 
+use std::os::fd::OwnedFd;
 use std::time::{Duration, Instant};
 
-use thinjail_plan::plan::{Plan, Restart, Stop, Success};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::Errno;
+use thinjail_plan::plan::{Plan, Ready, Restart, Stop, Success};
 
+use super::log::SharedLog;
 use super::machine::{self, Action, Event, Rules, Stage, State};
+use super::words::{Caller, Word, Words};
 use crate::claim;
 use crate::journal::Journal;
 use crate::journal::line::{Phase, Verb};
@@ -22,21 +27,36 @@ pub(crate) struct Service<'a> {
     tty: bool,
     /// How the last life ended, and why it could not be begun, as one line.
     last: Option<String>,
+    /// It was killed because it was not ready in time.
+    late: Option<Duration>,
     program: String,
-    written: Option<Phase>,
+    ready_within: Option<Duration>,
+    forks: bool,
+    log: Option<SharedLog>,
+    /// Where this life says that it is ready.
+    words: Option<Words>,
+    caller: Caller,
+    /// What the daemon says of itself.
+    status: Option<String>,
+    reloading: bool,
+    written: Option<(Phase, Instant)>,
     observer: &'a mut dyn Observer,
 }
+
+/// What the daemon says of itself is written for others so often at most.
+const OFTEN: Duration = Duration::from_secs(1);
 
 /// Carries out a plan, and then again as often as it says; `again` makes a new plan of the same profile. Says how it ended.
 pub(crate) fn run(
     first: &Plan,
     again: Option<Again<'_>>,
     verb: Verb,
+    log: Option<SharedLog>,
     observer: &mut dyn Observer,
 ) -> Result<Outcome, RunError> {
     let engine = Engine::new(first, verb, observer)?;
     let mut journal = claim::open(first, verb)?;
-    let mut service = Service::new(first, observer);
+    let mut service = Service::new(first, verb, log, observer);
     let result = service.lives(&engine, first, again, verb, &mut journal);
     if let Err(error) = journal.close() {
         service.observer.left(&format!("remove the journal: {error}"));
@@ -45,7 +65,12 @@ pub(crate) fn run(
 }
 
 impl<'a> Service<'a> {
-    fn new(plan: &Plan, observer: &'a mut dyn Observer) -> Self {
+    fn new(plan: &Plan, verb: Verb, log: Option<SharedLog>, observer: &'a mut dyn Observer) -> Self {
+        let caller = match verb {
+            Verb::Run => Caller::of_environment(),
+            // Who has called `start` is told by its end.
+            Verb::Start => Caller::nobody(),
+        };
         Self {
             state: State::new(),
             start: Instant::now(),
@@ -54,7 +79,15 @@ impl<'a> Service<'a> {
             success: plan.success.clone(),
             tty: plan.exec.tty,
             last: None,
+            late: None,
             program: plan.exec.program.to_string(),
+            ready_within: ready_within(plan),
+            forks: plan.service.ready == Ready::Forked,
+            log,
+            words: None,
+            caller,
+            status: None,
+            reloading: false,
             written: None,
             observer,
         }
@@ -78,6 +111,9 @@ impl<'a> Service<'a> {
             self.write(journal);
             loop {
                 match self.state.stage {
+                    Stage::Ended(outcome) if verb == Verb::Start && !self.state.past.ready => {
+                        return Err(self.never_ready(outcome));
+                    }
                     Stage::Ended(outcome) => return Ok(outcome),
                     Stage::Building => {}
                     _ => {
@@ -111,7 +147,20 @@ impl<'a> Service<'a> {
         self.restart = plan.service.restart.clone();
         self.success = plan.success.clone();
         self.tty = plan.exec.tty;
+        self.ready_within = ready_within(plan);
+        self.forks = plan.service.ready == Ready::Forked;
         self.program = plan.exec.program.to_string();
+    }
+
+    /// What `start` fails with.
+    fn never_ready(&self, outcome: Outcome) -> RunError {
+        let how = match (self.late, outcome) {
+            (Some(within), _) => format!("it was not ready within {}", in_words(within)),
+            (None, Outcome::Exited(status)) => format!("it exited with {status} before it was ready"),
+            (None, Outcome::Signaled(signal)) => format!("signal {signal} ended it before it was ready"),
+        };
+        RunError::setup(format!("start {}", self.program), std::io::Error::other(how))
+            .help("see what it says of it: `thinjail logs NAME`; `start-timeout` is how long it may take".to_owned())
     }
 
     fn failed(&mut self, error: &RunError) {
@@ -126,11 +175,16 @@ impl<'a> Service<'a> {
             stop: &self.stop,
             restart: &self.restart,
             success: &self.success,
-            ready_within: None,
+            ready_within: self.ready_within,
             tty: self.tty,
         };
+        let before = self.state.stage;
         let state = std::mem::replace(&mut self.state, State::new());
         let (state, mut actions) = machine::next(rules, state, event, self.start.elapsed());
+        let stopping = |stage| matches!(stage, Stage::Stopping { .. });
+        if stopping(state.stage) && !stopping(before) {
+            self.caller.say("STOPPING=1");
+        }
         self.state = state;
         actions.retain(|action| !self.tell(*action));
         actions
@@ -141,20 +195,88 @@ impl<'a> Service<'a> {
         match action {
             Action::SignalMain(_) | Action::SignalAll(_) | Action::Kill => return false,
             Action::Build => self.last = None,
-            Action::TellReady => self.observer.ready(),
-            Action::TellLate => self.observer.told(&format!("{} was not ready in time: it is killed", self.program)),
+            Action::TellReady => {
+                self.caller.say("READY=1");
+                self.observer.ready();
+            }
+            Action::TellLate => {
+                self.late = self.ready_within;
+                self.told(&format!("{} was not ready in time: it is killed", self.program));
+            }
             Action::TellRestart(wait) => {
                 let why = self.ending();
-                let again = format!("{why}; it is started again in {}", in_words(wait));
-                self.observer.told(&again);
+                self.told(&format!("{why}; it is started again in {}", in_words(wait)));
             }
             Action::TellGivenUp => {
                 let times = self.state.past.recent.len();
                 let what = format!("{}; it was started again {times} times, and is given up", self.ending());
-                self.observer.told(&what);
+                self.told(&what);
             }
         }
         true
+    }
+
+    fn told(&mut self, what: &str) {
+        self.caller.say(&format!("STATUS={what}"));
+        self.observer.told(what);
+    }
+
+    /// Waits until one of `ours` can be read, or there is something to hear from the program; which it is.
+    pub(crate) fn poll<const N: usize>(
+        &self,
+        ours: [PollFd<'_>; N],
+        timeout: Option<&Timespec>,
+    ) -> std::io::Result<([bool; N], bool)> {
+        let log = self.log.as_ref().map(|log| log.borrow());
+        let mut all = Vec::with_capacity(N + 2);
+        all.extend(ours);
+        let ears = [log.as_ref().map(|log| log.hear()), self.words.as_ref().map(Words::fd)];
+        all.extend(ears.into_iter().flatten().map(|fd| PollFd::from_borrowed_fd(fd, PollFlags::IN)));
+        match poll(&mut all, timeout) {
+            Ok(_) | Err(Errno::INTR) => {}
+            Err(error) => return Err(error.into()),
+        }
+        let fired = |at: usize| all.get(at).is_some_and(|fd| !fd.revents().is_empty());
+        Ok((std::array::from_fn(fired), (N..all.len()).any(fired)))
+    }
+
+    /// The pipe that the program gets in place of our standard output and error.
+    pub(crate) fn output(&self) -> Option<std::io::Result<OwnedFd>> {
+        self.log.as_ref().map(|log| Ok(rustix::io::fcntl_dupfd_cloexec(log.borrow().talk(), 0)?))
+    }
+
+    /// Where this life says that it is ready.
+    pub(crate) fn listen(&mut self, words: Option<Words>) {
+        self.words = words;
+        (self.status, self.reloading) = (None, false);
+    }
+
+    /// Takes what the program has said; what is left for the engine: that it is ready, and who is its main process.
+    pub(crate) fn hear(&mut self, end: bool) -> Vec<Word> {
+        if let Some(log) = &self.log {
+            log.borrow_mut().drain(end);
+        }
+        let mut left = Vec::new();
+        for word in self.words.as_ref().map(Words::read).unwrap_or_default() {
+            match word {
+                Word::Ready if self.reloading => {
+                    self.reloading = false;
+                    self.caller.say("READY=1");
+                }
+                Word::Ready | Word::MainPid(_) => left.push(word),
+                Word::Reloading => {
+                    self.reloading = true;
+                    self.caller.say(&format!("RELOADING=1\nMONOTONIC_USEC={}", monotonic()));
+                }
+                Word::Stopping => self.caller.say("STOPPING=1"),
+                Word::Status(text) => {
+                    self.caller.say(&format!("STATUS={text}"));
+                    self.status = Some(text);
+                }
+                Word::End => self.words = None,
+            }
+        }
+        left
     }
 
     /// How the last life ended, as jail(8) says it.
@@ -176,14 +298,31 @@ impl<'a> Service<'a> {
         self.stop.wait == thinjail_plan::plan::Wait::All
     }
 
+    /// Whether it is ready when it has gone into the background.
+    pub(crate) fn forks(&self) -> bool {
+        self.forks
+    }
+
     /// Where we are.
     pub(crate) fn stage(&self) -> Stage {
         self.state.stage
     }
 
+    /// How the life that is over ended.
+    #[allow(dead_code, reason = "only Linux tells which limit was hit")]
+    pub(crate) fn outcome(&self) -> Option<Outcome> {
+        match self.state.stage {
+            Stage::Waiting { last, .. } | Stage::Ended(last) => Some(last),
+            _ => None,
+        }
+    }
+
     /// How long until something has to be done even if nothing happens.
     pub(crate) fn left(&self) -> Option<Duration> {
-        machine::deadline(self.state.stage).map(|until| until.saturating_sub(self.start.elapsed()))
+        let deadline = machine::deadline(self.state.stage).map(|until| until.saturating_sub(self.start.elapsed()));
+        let unwritten = self.written.as_ref().filter(|(phase, _)| phase.status != self.status);
+        let write = unwritten.map(|(_, at)| OFTEN.saturating_sub(at.elapsed()));
+        [deadline, write].into_iter().flatten().min()
     }
 
     /// To be told.
@@ -204,19 +343,37 @@ impl<'a> Service<'a> {
         let name = match self.state.stage {
             Stage::Building => "building",
             Stage::Starting { .. } => "starting",
+            Stage::Running { .. } if self.reloading => "reloading",
             Stage::Running { .. } => "running",
             Stage::Stopping { .. } => "stopping",
             Stage::Draining { .. } | Stage::Killed { .. } => "ending",
             Stage::Waiting { .. } => "waiting",
             Stage::Ended(_) => return,
         };
-        let phase = Phase { stage: name.into(), restarts: self.state.past.restarts };
-        if self.written.as_ref() != Some(&phase) {
-            // Who asks is told what was before; the daemon goes on.
+        let phase = Phase { stage: name.into(), status: self.status.clone(), restarts: self.state.past.restarts };
+        let wanted = match &self.written {
+            Some((written, at)) if written.stage == phase.stage && written.restarts == phase.restarts => {
+                written.status != phase.status && at.elapsed() >= OFTEN
+            }
+            _ => true,
+        };
+        if wanted {
+            // If it can't be written, who asks is told what was before; the daemon goes on.
             let _ = journal.phase(phase.clone());
-            self.written = Some(phase);
+            self.written = Some((phase, Instant::now()));
         }
     }
+}
+
+/// None if it is ready as soon as it runs.
+fn ready_within(plan: &Plan) -> Option<Duration> {
+    (plan.service.ready != Ready::Runs).then_some(plan.service.start_timeout)
+}
+
+/// CLOCK_MONOTONIC in microseconds, as sd_notify(3) wants it.
+fn monotonic() -> i64 {
+    let time = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
+    time.tv_sec * 1_000_000 + time.tv_nsec / 1000
 }
 
 fn waiting(cause: std::io::Error) -> RunError {

@@ -90,7 +90,17 @@ fn fake() -> Fake {
 fn begin() -> Begin {
     let supervisor = Process { pid: 7, start: 7 };
     let (name, program) = ("x".into(), "/x".into());
-    Begin { version: VERSION, name, verb: Verb::Start, supervisor, program, uid: 0, stop_timeout: 1, pidfile: None }
+    Begin {
+        version: VERSION,
+        name,
+        verb: Verb::Start,
+        supervisor,
+        program,
+        uid: 0,
+        stop_timeout: 1,
+        pidfile: None,
+        log: None,
+    }
 }
 
 /// What a supervisor does, to its end. False if it could not start.

@@ -24,6 +24,7 @@ pub(super) enum Node {
     Devices { nodes: Vec<Source>, links: Vec<(String, String)>, devfs: Option<Devfs> },
     Proc { view: ProcView },
     LogSocket { to: HostPath },
+    Socket,
 }
 
 /// Who wanted it. What is written wins over what is usual.
@@ -174,7 +175,7 @@ impl Node {
         match self {
             Self::Dir | Self::Tmpfs { .. } | Self::Devices { .. } | Self::Proc { .. } => true,
             Self::Bind { source, .. } => source.kind == Kind::Directory,
-            Self::File { .. } | Self::Link { .. } | Self::LogSocket { .. } => false,
+            Self::File { .. } | Self::Link { .. } | Self::LogSocket { .. } | Self::Socket => false,
         }
     }
 
@@ -196,6 +197,7 @@ impl Node {
             Self::Devices { nodes, links, devfs } => Step::Devices { at, nodes, links, devfs },
             Self::Proc { view } => Step::Proc { at, view },
             Self::LogSocket { to } => Step::LogSocket { at, to },
+            Self::Socket => Step::Socket { at },
         }
     }
 }

@@ -103,6 +103,7 @@ fn rule(planned: Planned, report: &mut Report) -> Vec<Planned> {
             Vec::new()
         }
         Step::MakeDir { .. }
+        | Step::Socket { .. }
         | Step::Symlink { .. }
         | Step::MakeHostDir { .. }
         | Step::MakeCgroup { .. }

@@ -46,6 +46,14 @@ pub(crate) fn number(key: &str, written: &str, kind: SystemKind) -> Result<i32, 
     }
 }
 
+/// The number of a signal that was typed, on this system.
+///
+/// # Errors
+/// There is no such signal; or it is a number, which may be another one elsewhere.
+pub fn of_command_line(written: &str, kind: SystemKind) -> Result<i32, Problem> {
+    number("signal", written, kind)
+}
+
 /// The name of a signal of that system, for people.
 #[must_use]
 pub(crate) fn name(number: i32, kind: SystemKind) -> Option<&'static str> {

@@ -34,6 +34,16 @@ pub(super) fn wanted(spec: &Spec, kind: SystemKind, report: &mut Report) -> bool
                 .help("take `restart` out, and let the init start it again"),
         );
     }
+    let waits = spec.r#type.as_deref().is_some_and(|kind| kind != "simple") || spec.ready_descriptor.is_some();
+    let logs = spec.log.as_deref().is_some_and(|log| log != "inherit");
+    for (key, is_asked, who) in [("type", waits, "who hears that it is ready"), ("log", logs, "who writes it")] {
+        if is_asked {
+            report.problem(
+                Problem::setup(format!("supervisor = false: {key} needs one {who}"))
+                    .help(format!("take `{key}` out: that is for the init that starts it")),
+            );
+        }
+    }
     if !spec.before_start.is_empty() {
         report.problem(
             Problem::setup("supervisor = false: before-start needs one who runs it in the jail before the program")

@@ -68,7 +68,7 @@ const PREFIXES: &[(&str, &str, &str)] = &[
     ("Protect", SYSTEMD, "nothing of the host is inside but what is named"),
     ("Memory", SYSTEMD, "limits.memoryuse"),
     ("Restrict", SYSTEMD, "it needs no key"),
-    ("Standard", SYSTEMD, "output goes to the caller's stdout and stderr"),
+    ("Standard", SYSTEMD, "log"),
     ("--unshare-", BWRAP, "every jail has namespaces of its own but for the network: network = \"none\""),
 ];
 
@@ -78,7 +78,7 @@ const WORDS: &[(&str, &str, &str)] = &[
     ("enforce_statfs", JAIL, "it goes into [freebsd.params], by the same name"),
     ("ReloadSignal", SYSTEMD, "reload-signal"),
     ("exec.clean", JAIL, "the environment is always clean; `env` adds to it"),
-    ("exec.consolelog", JAIL, "output goes to the caller's stdout and stderr"),
+    ("exec.consolelog", JAIL, "log"),
     ("exec.jail_user", JAIL, "user"),
     ("exec.start", JAIL, "command"),
     ("exec.stop", JAIL, "stop-signal"),
@@ -153,7 +153,8 @@ const WORDS: &[(&str, &str, &str)] = &[
     ("TasksMax", SYSTEMD, "limits.maxproc"),
     ("TemporaryFileSystem", SYSTEMD, "tmp"),
     ("TimeoutStopSec", SYSTEMD, "stop-timeout"),
-    ("Type", SYSTEMD, "the program is one that stays in the foreground"),
+    ("TimeoutStartSec", SYSTEMD, "start-timeout"),
+    ("Type", SYSTEMD, "type"),
     ("UMask", SYSTEMD, "umask"),
     ("Unit", SYSTEMD, "the keys stand without such a heading, as key = \"value\""),
     ("User", SYSTEMD, "user"),

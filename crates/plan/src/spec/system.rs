@@ -86,6 +86,12 @@ impl Spec {
             wait,
             success_exit,
             supervisor,
+            r#type,
+            start_timeout,
+            daemon_pidfile,
+            ready_descriptor,
+            log,
+            log_size,
             restart,
             restart_delay,
             restart_delay_max,
@@ -145,6 +151,12 @@ impl Spec {
         replace(&mut self.wait, wait);
         self.success_exit.extend(success_exit);
         replace(&mut self.supervisor, supervisor);
+        replace(&mut self.r#type, r#type);
+        replace(&mut self.start_timeout, start_timeout);
+        replace(&mut self.daemon_pidfile, daemon_pidfile);
+        replace(&mut self.ready_descriptor, ready_descriptor);
+        replace(&mut self.log, log);
+        replace(&mut self.log_size, log_size);
         replace(&mut self.restart, restart);
         replace(&mut self.restart_delay, restart_delay);
         replace(&mut self.restart_delay_max, restart_delay_max);

@@ -13,7 +13,39 @@ fn of_when_it_is_started_again() {
     }
     let longer = "restart = \"always\"\nrestart-delay = \"2m\"\nrestart-delay-max = \"1m\"";
     assert_eq!(what(longer), "restart-delay is longer than restart-delay-max");
-    let alone = "supervisor = false\nrestart = \"always\"";
-    assert_eq!(what(alone), "supervisor = false: restart = \"always\" needs one who starts it again");
     assert_eq!(what("restart-limit = 3"), "restart-limit is written, and nothing is ever restarted");
+}
+
+#[test]
+fn of_when_it_is_ready() {
+    assert_eq!(problem("type = \"oneshot\"").1, "write one of simple, forking, notify");
+    assert_eq!(problem("type = \"forkin\"").1, "did you mean \"forking\"?");
+    assert_eq!(what("type = \"notify\"\nstart-timeout = \"soon\""), "start-timeout = \"soon\" is no time");
+    let idle = "start-timeout is written, and a daemon of type = \"simple\" is ready as soon as it runs";
+    assert_eq!(what("start-timeout = \"10s\""), idle);
+    assert_eq!(what("type = \"notify\"\nready-descriptor = 2"), "ready-descriptor: 2 is the caller's");
+    assert_eq!(
+        what("descriptors = [7]\ntype = \"notify\"\nready-descriptor = 7"),
+        "ready-descriptor: 7 is the caller's"
+    );
+    let other = "ready-descriptor = 5";
+    assert_eq!(what(other), "ready-descriptor is written, and type is not \"notify\"");
+    let landlock = "isolation = \"landlock\"\ntype = \"notify\"";
+    assert!(problem(landlock).0.contains("needs a socket inside"), "{:?}", problem(landlock));
+    assert!(problem("daemon-pidfile = \"x.pid\"").0.starts_with("daemon-pidfile: "));
+    let nowhere = "type = \"forking\"\ndaemon-pidfile = \"/run/x/y.pid\"";
+    assert_eq!(what(nowhere), "daemon-pidfile: there will be no directory /run/x inside");
+}
+
+#[test]
+fn of_where_its_output_goes() {
+    assert_eq!(problem("log = \"stdout\"").1, "write \"inherit\", \"syslog\", or a file from the root on");
+    for log in ["syslog:deamon", "syslog:daemon.loud", "syslog:daemon."] {
+        assert!(what(&format!("log = {log:?}")).contains("syslog(3) has no such facility or priority"), "{log}");
+    }
+    let alone = |key: &str| what(&format!("supervisor = false\n{key}"));
+    assert_eq!(alone("log = \"syslog\""), "supervisor = false: log needs one who writes it");
+    assert_eq!(alone("type = \"notify\""), "supervisor = false: type needs one who hears that it is ready");
+    assert_eq!(what("log-size = \"1K\""), "log-size = \"1K\" is no size of 64K or more");
+    assert_eq!(what("log = \"syslog\"\nlog-size = \"1M\""), "log-size is written, and log is no file");
 }

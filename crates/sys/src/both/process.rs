@@ -1,7 +1,7 @@
 //! _exit(2), and what is asked of descriptors that are only numbers.
 
 use std::io;
-use std::os::fd::RawFd;
+use std::os::fd::{AsFd, AsRawFd, RawFd};
 
 /// `void _exit(int status)`: ends the process without running anything that atexit(3) knows, which belongs to the
 /// parent.
@@ -22,6 +22,19 @@ pub fn keep_on_exec(fd: RawFd) -> io::Result<()> {
     // SAFETY: F_SETFD takes a number, and an fd that is not open is refused by EBADF.
     let status = unsafe { libc::fcntl(fd, libc::F_SETFD, 0) };
     if status == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}
+
+/// `dup2(fd, number)`: the same under another number, which stays open over execve(2). What had that number is closed, so nothing
+/// of ours may own it.
+///
+/// # Errors
+/// EBADF where the number is no smaller than RLIMIT_NOFILE.
+///
+/// dup2(2).
+pub fn dup_onto<Fd: AsFd>(fd: Fd, number: RawFd) -> io::Result<()> {
+    // SAFETY: takes numbers only; the caller sees to it that `number` is none that is owned.
+    let done = unsafe { libc::dup2(fd.as_fd().as_raw_fd(), number) };
+    if done < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
 }
 
 /// `fcntl(fd, F_GETFD)`: whether a descriptor is open and was so when this program started. Whatever we open ourselves is

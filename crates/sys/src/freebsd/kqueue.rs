@@ -1,7 +1,7 @@
 //! kqueue(2): waits for signals, for the end of processes, and for time.
 
 use std::io;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::Duration;
 
 use rustix::event::kqueue::{Event as Raw, EventFilter, EventFlags, ProcessEvents, kevent, kqueue};
@@ -28,6 +28,11 @@ impl Queue {
     /// `int kqueue(void)`. A child of fork(2) does not inherit it.
     pub fn new() -> io::Result<Self> {
         Ok(Self { fd: kqueue()? })
+    }
+
+    /// To be waited upon beside other descriptors: it can be read when something has happened.
+    pub fn fd(&self) -> BorrowedFd<'_> {
+        self.fd.as_fd()
     }
 
     fn change(&self, filter: EventFilter, flags: EventFlags) -> io::Result<()> {

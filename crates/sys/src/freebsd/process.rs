@@ -8,7 +8,7 @@ use rustix::process::Pid;
 
 use super::jail::Jid;
 
-pub use crate::both::process::{exit, is_directory, is_inherited, keep_on_exec};
+pub use crate::both::process::{dup_onto, exit, is_directory, is_inherited, keep_on_exec};
 
 // SAFETY: <sys/socket.h> declares it so.
 unsafe extern "C" {

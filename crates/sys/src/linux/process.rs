@@ -4,7 +4,7 @@ use std::io;
 use std::mem::MaybeUninit;
 use std::os::fd::{FromRawFd, OwnedFd, RawFd};
 
-pub use crate::both::process::{exit, is_directory, is_inherited, keep_on_exec, leads_group, leads_session};
+pub use crate::both::process::{dup_onto, exit, is_directory, is_inherited, keep_on_exec, leads_group, leads_session};
 
 /// The namespaces a child gets of its own; namespaces(7).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

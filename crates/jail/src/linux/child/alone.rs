@@ -52,7 +52,7 @@ fn prepare(plan: &Plan, observer: &mut dyn Observer) -> Result<(Child, Option<Tr
         apply(&mut os, &plan.host, &mut journal, &mut |error| observer.left(&error.describe())).map_err(step_failed)?;
     let build = || {
         let files = confinement.landlocked.then(|| landlock::files(plan, &made)).transpose()?;
-        let child = Child::prepare(plan, &confinement, Vec::new(), files.as_deref())?;
+        let child = Child::prepare(plan, &confinement, Vec::new(), files.as_deref(), (None, None))?;
         let tree = (!confinement.landlocked).then(|| tree::build(&plan.inside, &made, None)).transpose()?;
         let late = tree.iter().flat_map(|tree| &tree.late).map(|late| late.shown.clone()).collect();
         Ok((child, tree, late))
@@ -107,7 +107,7 @@ impl Child {
         rustix::process::set_dumpable_behavior(DumpableBehavior::NotDumpable).map_err(at(Phase::Guard))?;
         signal::all_default().map_err(io_at(Phase::Guard))?;
         let proc = self.enter_namespaces()?;
-        if let Some(Tree { root, late }) = tree {
+        if let Some(Tree { root, late, .. }) = tree {
             take_root(&root)?;
             for (index, Late { what, at: place, .. }) in late.iter().enumerate() {
                 let index = u32::try_from(index).unwrap_or(u32::MAX);
