@@ -41,7 +41,8 @@ const TEMPLATE: &str = "\
 Usage: thinjail VERB [FLAGS] ...
 
   run start                     a program in a jail; in the background
-  stop status list clean        the jails that were started
+  stop restart reload kill      a jail that was started
+  status logs list clean        how it is, what it says; what was left
   exec shell                    a program of the host in a jail that runs
   enable disable                a jail as a service of the init system
   plan explain check            what would be done, and why; what would fail

@@ -76,7 +76,7 @@ fn an_underscore_for_a_dash_is_understood() {
 #[test]
 fn an_unknown_key_like_no_other_lists_the_keys() {
     assert!(
-        help("frobnicate = 1").starts_with("the keys are abstract-sockets allow-syscalls cache-dir capabilities chdir")
+        help("frobnicate = 1").starts_with("the keys are abstract-sockets allow-syscalls before-reload before-start")
     );
 }
 

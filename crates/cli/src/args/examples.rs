@@ -21,6 +21,7 @@ const EXAMPLES: &[(&str, &[(&str, &str)])] = &[
         ],
     ),
     ("restart", &[("thinjail restart nginx", "with what its profile says by now")]),
+    ("reload", &[("thinjail reload nginx", "its before-reload first: a bad configuration never reaches it")]),
     (
         "logs",
         &[
