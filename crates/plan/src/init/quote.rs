@@ -61,7 +61,7 @@ mod tests {
         let odd = "a b'c\"d$e%f`g\\h;i\n";
         assert_eq!(sh(odd), "'a b'\\''c\"d$e%f`g\\h;i\n'");
         assert_eq!(unit(odd), "\"a b'c\\\"d$$e%%f`g\\\\h;i\\x0a\"");
-        assert_eq!(twice_sh(&["run", "a b"]), "'run '\\''a b'\\'''");
+        assert_eq!(twice_sh(&["run", "a b"]), "'run \"a b\"'");
         assert_eq!(prose("a\nb$(c)`d`"), "a?b?(c)?d?");
     }
 }
