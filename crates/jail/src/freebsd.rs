@@ -246,7 +246,8 @@ fn run_guarded(
     }
     service.built(&clock.timings);
     let search = Search::of(plan, hooks.root());
-    let mut reloads = Reloads::new(plan, jail.jid, jail.main);
+    let output = service.output().and_then(Result::ok);
+    let mut reloads = Reloads::new(plan, jail.jid, jail.main, output);
     let heard = (signals, relay, &mut reloads);
     let ended = supervisor::supervise(&mut jail, heard, (&search, journal), service, &mut |service, jid| {
         for which in ["exec.prestop", "exec.stop"] {

@@ -224,7 +224,8 @@ fn run_applied(
         return Err(error);
     }
     service.built(&clock.timings);
-    let mut reloads = Reloads::new(plan, made, &jail.jail.main_fd);
+    let output = service.output().and_then(Result::ok);
+    let mut reloads = Reloads::new((plan, made), &jail.jail.main_fd, output);
     let ended = supervise(&mut jail.jail, (signals, &mut reloads), (pidfile, journal), service);
     drop(reloads);
     // What was said last, and by whom we have killed.

@@ -1,6 +1,7 @@
 //! A reload of a jail that runs: asked for by SIGHUP to its supervisor, which has a process of its own do it, or by name.
 
 use std::io::{self, Write as _};
+use std::os::fd::OwnedFd;
 
 use rustix::io::Errno;
 use rustix::process::{Pid, Signal, kill_process};
@@ -22,13 +23,15 @@ pub(super) struct Reloads<'a> {
     state: Reload,
     helper: Option<Pid>,
     place: Option<(Place<'a>, Pid)>,
+    /// The jail's log, which is no one's standard error; none where the caller's own output is the jail's.
+    output: Option<OwnedFd>,
 }
 
 impl<'a> Reloads<'a> {
     /// Of a jail whose main process is `main`. One that SIGHUP alone reloads needs no help.
-    pub(super) fn new(plan: &'a Plan, jid: Jid, main: Pid) -> Self {
+    pub(super) fn new(plan: &'a Plan, jid: Jid, main: Pid, output: Option<OwnedFd>) -> Self {
         let place = (!plan.reload.is_plain()).then_some((Place { plan, jid }, main));
-        Self { state: Reload::Idle, helper: None, place }
+        Self { state: Reload::Idle, helper: None, place, output }
     }
 
     /// SIGHUP has come; false where it is only to be handed on.
@@ -59,7 +62,7 @@ impl<'a> Reloads<'a> {
         let (state, start) = next(self.state);
         self.state = state;
         if let Some((place, main)) = self.place.filter(|_| start) {
-            self.helper = Some(help(place, main)?);
+            self.helper = Some(help(place, main, self.output.as_ref())?);
         }
         Ok(())
     }
@@ -67,11 +70,14 @@ impl<'a> Reloads<'a> {
 
 /// Does it in a process of its own, so that the supervisor hears whatever else happens meanwhile. While it lives the main process
 /// is not another one: the supervisor kills it before it is done with that.
-fn help(place: Place<'_>, main: Pid) -> io::Result<Pid> {
+fn help(place: Place<'_>, main: Pid, output: Option<&OwnedFd>) -> io::Result<Pid> {
     match fork()? {
         Side::Parent(pid) => Ok(pid),
         Side::Child => {
             if signal::all_default().is_err() {
+                process::exit(1);
+            }
+            if output.is_some_and(|output| rustix::stdio::dup2_stderr(output).is_err()) {
                 process::exit(1);
             }
             let done = reload(place, &mut |number| send(main, number));

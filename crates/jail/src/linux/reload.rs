@@ -34,14 +34,16 @@ pub(super) struct Reloads<'a> {
     helper: Option<Helper>,
     /// What is reloaded by more than SIGHUP, and its main process.
     place: Option<(&'a Plan, &'a [HostDir], OwnedFd)>,
+    /// The jail's log, which is no one's standard error; none where the caller's own output is the jail's.
+    output: Option<OwnedFd>,
 }
 
 impl<'a> Reloads<'a> {
     /// Of a jail whose main process is `main`. One that SIGHUP alone reloads needs no help.
-    pub(super) fn new(plan: &'a Plan, made: &'a [HostDir], main: &OwnedFd) -> Self {
+    pub(super) fn new((plan, made): (&'a Plan, &'a [HostDir]), main: &OwnedFd, output: Option<OwnedFd>) -> Self {
         let own = (!plan.reload.is_plain()).then(|| rustix::io::fcntl_dupfd_cloexec(main, 0).ok());
         let place = own.flatten().map(|main| (plan, made, main));
-        Self { state: Reload::Idle, helper: None, place }
+        Self { state: Reload::Idle, helper: None, place, output }
     }
 
     /// SIGHUP has come; false where it is only to be handed on.
@@ -78,20 +80,23 @@ impl<'a> Reloads<'a> {
         let (state, start) = next(self.state);
         self.state = state;
         if let Some((plan, made, main)) = self.place.as_ref().filter(|_| start) {
-            self.helper = Some(help(&Place { plan, made, member: main.as_fd() })?);
+            self.helper = Some(help(&Place { plan, made, member: main.as_fd() }, self.output.as_ref())?);
         }
         Ok(())
     }
 }
 
 /// Does it in a process of its own, so that the supervisor hears whatever else happens meanwhile.
-fn help(place: &Place<'_>) -> io::Result<Helper> {
+fn help(place: &Place<'_>, output: Option<&OwnedFd>) -> io::Result<Helper> {
     let parent = rustix::process::getpid();
     match process::clone3(CloneFlags::NONE)? {
         Side::Parent { pid, pidfd } => Ok(Helper { pid, fd: pidfd }),
         Side::Child => {
             let _ = rustix::process::set_parent_process_death_signal(Some(Signal::KILL));
             if rustix::process::getppid() != Some(parent) || signal::all_default().is_err() {
+                process::exit(1);
+            }
+            if output.is_some_and(|output| rustix::stdio::dup2_stderr(output).is_err()) {
                 process::exit(1);
             }
             let done = reload(place);

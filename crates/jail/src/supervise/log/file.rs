@@ -138,7 +138,7 @@ mod tests {
         std::fs::create_dir(&path).unwrap();
         let path = path.canonicalize().unwrap();
         let read = |name: &str| std::fs::read_to_string(path.join(name)).unwrap();
-        let mut log = LogFile::open(HostPath::from_path(&path.join("x.log")).unwrap(), Some(10)).unwrap();
+        let mut log = LogFile::open(HostPath::from_path(&path.join("x.log")).unwrap(), Some(11)).unwrap();
         for line in ["one\n", "two\n", "three\n", "four\n"] {
             log.write(line.as_bytes()).unwrap();
         }
@@ -146,14 +146,15 @@ mod tests {
         std::fs::rename(path.join("x.log"), path.join("moved")).unwrap();
         log.write(b"five\n").unwrap();
         assert_eq!((read("moved"), read("x.log")), ("three\nfour\n".to_owned(), "five\n".to_owned()));
-        // Never through a link, nor into a second name.
+        // Never through a link, nor into another file's second name.
         std::fs::rename(path.join("x.log"), path.join("linked")).unwrap();
         std::os::unix::fs::symlink("linked", path.join("x.log")).unwrap();
         assert!(log.write(b"six\n").is_err());
         std::fs::remove_file(path.join("x.log")).unwrap();
-        std::fs::hard_link(path.join("linked"), path.join("x.log")).unwrap();
+        std::fs::write(path.join("other"), "others'\n").unwrap();
+        std::fs::hard_link(path.join("other"), path.join("x.log")).unwrap();
         assert!(log.write(b"six\n").is_err());
-        assert_eq!(read("linked"), "five\n");
+        assert_eq!((read("linked"), read("other")), ("five\n".to_owned(), "others'\n".to_owned()));
         std::fs::remove_dir_all(path).unwrap();
     }
 }
