@@ -42,7 +42,7 @@ pub fn write<S: AsRef<str>, P: AsRef<str>>(entries: &[(S, P)], flags: u32, big_e
     out
 }
 
-/// One cache of two that [`write`] has made. Where both have a soname the first counts, and where they are of different
+/// One cache of two that [`write()`] has made. Where both have a soname the first counts, and where they are of different
 /// machines the first is all there is.
 #[must_use]
 pub fn merge(first: &[u8], second: &[u8]) -> Vec<u8> {
