@@ -370,11 +370,13 @@ fn after_sigkill_of_the_supervisor_at_random_moments_clean_leaves_nothing() {
     let whole = begin.elapsed();
     daemon.ask("stop").expect_code(0);
     let own = rustix::process::getpid().as_raw_nonzero().get();
-    let mut found = 0;
-    for round in 0..100_u32 {
+    let (mut found, mut rounds) = (0, 0_u32);
+    // How far a start has come at a moment depends on what else the machine does; enough of them have to be met.
+    while rounds < 100 || (found <= 20 && rounds < 400) {
         let mut child = start();
         let caller = i32::try_from(child.id()).unwrap();
-        let moment = whole.mul_f64(f64::from(round * 37 % 100) / 70.0);
+        let moment = whole.mul_f64(f64::from(rounds * 37 % 100) / 70.0);
+        rounds += 1;
         let from = Instant::now();
         // A sleep is too coarse here.
         while from.elapsed() < moment {
@@ -398,7 +400,7 @@ fn after_sigkill_of_the_supervisor_at_random_moments_clean_leaves_nothing() {
         daemon.ask("clean").expect_code(0);
         daemon.assert_as(&before);
     }
-    thinjail_tests::figures::show(&format!("100 starts, {found} of their supervisors killed"));
+    thinjail_tests::figures::show(&format!("{rounds} starts, {found} of their supervisors killed"));
     assert!(found > 20, "only {found} supervisors were met");
 }
 
