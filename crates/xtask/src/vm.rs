@@ -130,7 +130,7 @@ pub(crate) fn run(workspace: &Workspace, dir: &Path, script: &str, mut each: imp
     command::run(Command::new("mkfs.ext4").args(["-q", "-d"]).arg(&tree).arg(&image).arg("6G"))?;
     let boot = tree.join("boot");
     let mut qemu = Command::new("timeout");
-    qemu.args(["1200", "qemu-system-x86_64", "-accel", "tcg,thread=multi", "-cpu", "max", "-smp", "2", "-m", "2048"]);
+    qemu.args(["2400", "qemu-system-x86_64", "-accel", "tcg,thread=multi", "-cpu", "max", "-smp", "2", "-m", "2048"]);
     qemu.args(["-nographic", "-no-reboot", "-nic", "none", "-kernel"]).arg(named(&boot, "vmlinuz-")?);
     qemu.arg("-initrd").arg(named(&boot, "initrd.img-")?);
     qemu.args(["-append", "root=/dev/vda rw console=ttyS0 quiet systemd.show_status=0 panic=-1"]);
