@@ -151,20 +151,9 @@ pub(crate) fn run(workspace: &Workspace, dir: &Path, script: &str, mut each: imp
 }
 
 /// The system tests that run in the machine: what depends on the kernel's version or on the init system. Each needs nothing
-/// from outside.
-const TESTS: &[&str] = &[
-    "article",
-    "daemons",
-    "exact",
-    "hardening",
-    "init",
-    "isolation",
-    "life",
-    "limits",
-    "refusals",
-    "seccomp",
-    "supervision",
-];
+/// from outside. Not those that start hundreds of jails at random moments, which take too long in emulation.
+const TESTS: &[&str] =
+    &["article", "daemons", "exact", "hardening", "init", "isolation", "limits", "refusals", "seccomp", "supervision"];
 
 /// `cargo xtask vm test`: the system tests on the machine's kernel.
 pub(crate) fn test(workspace: &Workspace, no_skips: bool) -> Result<Totals> {
