@@ -74,6 +74,14 @@ fn supervisor(state: &str) -> i32 {
     fs::read_to_string(format!("/var/run/{state}.pid")).unwrap().trim().parse().unwrap()
 }
 
+/// sysrc(8) is there with its library, which a base of one's own making may lack.
+fn sysrc() -> Result<(), skip::Lack> {
+    match Command::new("sysrc").args(["-n", "rc_conf_files"]).output() {
+        Ok(asked) if asked.status.success() => Ok(()),
+        _ => Err(skip::Lack::new("sysrc(8) does not work here")),
+    }
+}
+
 /// Where `service` finds the binary that is tested.
 fn is_where_root_alone_writes() -> Result<(), skip::Lack> {
     match binary::thinjail().to_str() {
@@ -86,6 +94,7 @@ fn is_where_root_alone_writes() -> Result<(), skip::Lack> {
 fn a_service_lives_by_service_8() {
     need!(skip::root());
     need!(skip::program("service"));
+    need!(sysrc());
     need!(is_where_root_alone_writes());
     let _alone = alone();
     let before = Snapshot::take(&[Path::new(SCRIPTS)]);
@@ -142,6 +151,7 @@ fn a_service_lives_by_service_8() {
 fn what_is_not_enabled_runs_by_onestart_and_obeys_rc_conf() {
     need!(skip::root());
     need!(skip::program("service"));
+    need!(sysrc());
     need!(is_where_root_alone_writes());
     let _alone = alone();
     let profiles = [("tjtwo", profile("tjtwo")), ("tjother", profile("tjother"))];
@@ -173,6 +183,7 @@ fn what_is_not_enabled_runs_by_onestart_and_obeys_rc_conf() {
 fn links_to_a_script_are_instances() {
     need!(skip::root());
     need!(skip::program("service"));
+    need!(sysrc());
     need!(is_where_root_alone_writes());
     let _alone = alone();
     let instance = profile("tjweb-%i");
