@@ -65,8 +65,18 @@ impl Snapshot {
     /// If something was left; each is named.
     #[track_caller]
     pub fn assert_same_now(&self, trees: &[&Path]) {
+        self.assert_same_within(std::time::Duration::from_secs(5), trees);
+    }
+
+    /// The same within this time, which FreeBSD needs where a connection is in TIME_WAIT.
+    ///
+    /// # Panics
+    ///
+    /// If something was left; each is named.
+    #[track_caller]
+    pub fn assert_same_within(&self, patience: std::time::Duration, trees: &[&Path]) {
         let mut found = Vec::new();
-        let same = wait::poll(std::time::Duration::from_secs(5), || {
+        let same = wait::poll(patience, || {
             found = self.differences(&Self::take(trees));
             found.is_empty().then_some(())
         });

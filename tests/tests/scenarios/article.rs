@@ -211,5 +211,6 @@ fn a_jail_with_the_hosts_network_takes_connections() {
     assert_eq!(said, "Hello\n");
     drop(stream);
     jail.stop();
-    before.assert_same_now(&[]);
+    // A jail of FreeBSD is dying while a connection that it has closed is in TIME_WAIT.
+    before.assert_same_within(std::time::Duration::from_secs(90), &[]);
 }

@@ -202,5 +202,8 @@ fn reload_command_is_run_inside_in_place_of_a_signal() {
     daemon.reload().expect_code(0);
     assert_eq!(daemon.heard(), "up\ncommanded\n");
     daemon.hup_supervisor();
-    wait::until_true("the same by HUP", || daemon.heard() == "up\ncommanded\ncommanded\n");
+    let heard = wait::poll(std::time::Duration::from_secs(20), || {
+        (daemon.heard() == "up\ncommanded\ncommanded\n").then_some(())
+    });
+    assert!(heard.is_some(), "the same by HUP: {} {}", daemon.heard(), daemon.output());
 }
