@@ -23,10 +23,17 @@ fn assert_filtered(jail: &Running) {
     let inside = jail.inside();
     // The first is thinjail's own init, which is not the daemon's.
     assert!(inside.len() > 1, "{inside:?}");
+    let mut looked_at = 0;
     for process in &inside[1..] {
-        assert_eq!(process.field("Seccomp").as_deref(), Some("2"), "{process:?}");
-        assert_eq!(process.field("NoNewPrivs").as_deref(), Some("1"), "{process:?}");
+        let said = [process.field("Seccomp"), process.field("NoNewPrivs")];
+        // A worker may end between the two looks; of a zombie the kernel still tells.
+        if !process.runs() {
+            continue;
+        }
+        assert_eq!(said, [Some("2".to_owned()), Some("1".to_owned())], "{process:?}");
+        looked_at += 1;
     }
+    assert!(looked_at > 0, "{inside:?}");
 }
 
 #[test]
