@@ -160,6 +160,10 @@ fn haproxy_as_debian_ships_it_balances_python_behind_nginx_and_node() {
     // A reload: the master executes itself, and tells the old worker to end.
     haproxy.signal(Signal::USR2);
     wait::until_true("the old worker's end", || !first.runs());
+    // The new master tells it before it has its own signals in place: one that comes in between is lost, jailed or not.
+    haproxy.wait_until("the master's word on its old worker", |jail| {
+        jail.stderr().contains("Former worker").then_some(())
+    });
     assert!(get(8180).contains(&www.to_string()) && master.runs());
 
     assert_filtered(&haproxy);
