@@ -163,12 +163,21 @@ fn a_bad_configuration_never_reaches_the_daemon() {
 fn many_at_once_are_one_and_one_more() {
     need!(skip::jails());
     let _alone = alone();
-    let daemon = Daemon::new(&format!("before-reload = [\"{SHELL} -c 'echo checked >>heard; sleep 0.4'\"]"));
+    // Each ends when it is let, and the daemon has heard the first when the second does: signals that wait are one.
+    let slow = format!("{SHELL} -c 'echo checked >>heard; until test -s go; do sleep 0.05; done; : >go'");
+    let daemon = Daemon::new(&format!("before-reload = [\"{slow}\"]"));
+    let go = daemon.temp.file("write/go", "");
+    chmod(&go, 0o666);
     daemon.start();
-    for _ in 0..5 {
+    daemon.hup_supervisor();
+    wait::until_true("the first has begun", || daemon.heard().ends_with("checked\n"));
+    for _ in 0..4 {
         daemon.hup_supervisor();
     }
-    wait::until_true("both have come", || daemon.heard().matches("hup").count() == 2);
+    for count in 1..=2 {
+        fs::write(&go, "go").unwrap();
+        wait::until_true("one has come", || daemon.heard().matches("hup").count() == count);
+    }
     std::thread::sleep(std::time::Duration::from_millis(700));
     let mut heard: Vec<String> = daemon.heard().lines().map(String::from).collect();
     heard.sort();

@@ -89,6 +89,23 @@ fn other_signals_are_handed_on_too() {
     jail.stop().expect_code(0);
 }
 
+/// init(8) of FreeBSD starts rc(8) and so every service with SIGHUP ignored, as nohup(1) does, and SIGWINCH is ignored by all who
+/// don't say otherwise.
+#[test]
+fn a_signal_that_the_caller_ignores_is_handed_on_as_well() {
+    need!(skip::jails());
+    let _alone = alone();
+    let script = "trap 'echo HUP' HUP; trap 'echo USR2' USR2; trap 'echo WINCH' WINCH; trap 'exit 0' TERM; echo ready; while :; do sleep 0.05; done";
+    let flags = ["run", "--programs", "sleep", "--", SHELL, "-c", script];
+    let mut jail = thinjail(flags).after("trap '' HUP USR2 TERM").spawn();
+    jail.wait_for_stdout("ready\n");
+    for (signal, said) in [(Signal::HUP, "HUP\n"), (Signal::USR2, "USR2\n"), (Signal::WINCH, "WINCH\n")] {
+        jail.signal(signal);
+        jail.wait_for_stdout(said);
+    }
+    jail.stop().expect_code(0);
+}
+
 #[test]
 fn what_does_not_stop_in_time_is_killed() {
     need!(skip::jails());

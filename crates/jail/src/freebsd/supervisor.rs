@@ -49,6 +49,7 @@ impl Signals {
         let all: Vec<i32> = FORWARDED.into_iter().chain([SIGCHLD]).collect();
         let set = SignalSet::of(&all);
         signal::set_mask(&set)?;
+        signal::keep(&FORWARDED)?;
         let queue = Queue::new()?;
         for signal in all {
             queue.watch_signal(signal)?;

@@ -64,6 +64,24 @@ pub fn ignore(signals: &[i32]) {
     }
 }
 
+/// `sigaction(n, {a function that does nothing})`: of those that are blocked, so that it never runs. The kernel throws a signal
+/// away that is ignored, blocked or not, and [`take`] would never see it: SIGHUP of whoever init(8), rc(8) or nohup(1) has
+/// started, SIGINFO and SIGWINCH of everybody. [`all_default`] takes it back, and execve(2) does.
+///
+/// sigaction(2), sigtimedwait(2).
+pub fn keep(signals: &[i32]) -> io::Result<()> {
+    for signal in signals {
+        // SAFETY: the function does nothing, so it may interrupt whatever runs.
+        let before = unsafe { libc::signal(*signal, nothing as extern "C" fn(i32) as libc::sighandler_t) };
+        if before == libc::SIG_ERR {
+            return Err(io::Error::last_os_error());
+        }
+    }
+    Ok(())
+}
+
+extern "C" fn nothing(_: i32) {}
+
 /// `sigaction(n, {SIG_DFL})` for every signal, and an empty mask: what a program expects to start with. Ignored signals would be
 /// inherited through execve(2).
 pub fn all_default() -> io::Result<()> {
