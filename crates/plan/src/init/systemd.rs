@@ -50,11 +50,14 @@ fn unit_text(service: &Service) -> String {
             format!("KillSignal={signal}\nSuccessExitStatus={}", name(signal, SystemKind::Linux).unwrap_or("TERM"))
         }
     };
+    // A supervisor says when the program is ready, whether that one can or not. Without one only the program could.
+    let kind = if service.supervised { "notify\nNotifyAccess=main" } else { "exec" };
     fill(
         UNIT,
         &[
             ("ORIGIN", &service.origin()),
             ("TITLE", &service.title()),
+            ("TYPE", kind),
             ("AFTER", network),
             ("THINJAIL", &unit(service.thinjail.as_str())),
             ("PROFILE", &unit(&service.profile)),
@@ -72,7 +75,7 @@ Description=%%TITLE%%
 Documentation=man:thinjail(8) man:thinjail.toml(5)
 %%AFTER%%
 [Service]
-Type=exec
+Type=%%TYPE%%
 ExecStart=%%THINJAIL%% run %%PROFILE%%
 ExecReload=/bin/kill -HUP $MAINPID
 %%KILL%%
