@@ -1,9 +1,9 @@
 //! The text by which an init system starts a jail as one of its services, and the commands that put it into use. Pure: what
 //! comes out is shown, compared with what is there, and put in place elsewhere.
 
-mod fill;
+pub(crate) mod fill;
 mod openrc;
-mod quote;
+pub(crate) mod quote;
 mod rc_d;
 mod rotate;
 mod runit;
@@ -134,7 +134,7 @@ impl Service {
     }
 
     /// In whole seconds, no less.
-    fn stop_seconds(&self) -> u64 {
+    pub(crate) fn stop_seconds(&self) -> u64 {
         self.stop.as_millis().div_ceil(1000).try_into().unwrap_or(u64::MAX)
     }
 
@@ -197,7 +197,7 @@ pub enum Content {
 }
 
 impl Placed {
-    fn file(path: &str, mode: u32, text: String) -> Option<Self> {
+    pub(crate) fn file(path: &str, mode: u32, text: String) -> Option<Self> {
         Some(Self { path: HostPath::new(path).ok()?, content: Content::File { text, mode } })
     }
 
@@ -209,7 +209,7 @@ impl Placed {
 /// A command of the init system's own: program and arguments.
 pub type Command = Vec<String>;
 
-fn command(words: &[&str]) -> Command {
+pub(crate) fn command(words: &[&str]) -> Command {
     words.iter().map(|word| (*word).to_owned()).collect()
 }
 

@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 #![deny(clippy::disallowed_methods, clippy::disallowed_types)]
 
+pub mod adopt;
 mod defaults;
 pub mod doubts;
 mod etc;

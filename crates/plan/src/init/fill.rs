@@ -1,7 +1,7 @@
 //! Templates with `%%NAME%%` in them, as FreeBSD's ports have it: the text of a script stays readable as what it is.
 
 /// The template with each name replaced, once: what is in a value is no name. One that is not known stays.
-pub(super) fn fill(template: &str, values: &[(&str, &str)]) -> String {
+pub(crate) fn fill(template: &str, values: &[(&str, &str)]) -> String {
     let mut text = String::with_capacity(template.len() * 2);
     let mut parts = template.split("%%");
     text.push_str(parts.next().unwrap_or_default());

@@ -6,23 +6,23 @@ fn plain(word: &str) -> bool {
 }
 
 /// For sh(1): one word of a command.
-pub(super) fn sh(word: &str) -> String {
+pub(crate) fn sh(word: &str) -> String {
     if plain(word) { word.to_owned() } else { always_sh(word) }
 }
 
 /// The same with quotes around it in any case, as values are written.
-pub(super) fn always_sh(word: &str) -> String {
+pub(crate) fn always_sh(word: &str) -> String {
     let words = !word.is_empty() && word.split(' ').all(|word| word.is_empty() || plain(word));
     if words { format!("\"{word}\"") } else { format!("'{}'", word.replace('\'', "'\\''")) }
 }
 
 /// For a value of sh(1) whose words are split once more by `eval`.
-pub(super) fn twice_sh(words: &[&str]) -> String {
+pub(crate) fn twice_sh(words: &[&str]) -> String {
     always_sh(&words.iter().map(|word| sh(word)).collect::<Vec<_>>().join(" "))
 }
 
 /// For a command of a unit; systemd.service(5): `%` and `$` are its own, and quotes take C's escapes.
-pub(super) fn unit(word: &str) -> String {
+pub(crate) fn unit(word: &str) -> String {
     if plain(word) {
         return word.to_owned();
     }
@@ -40,7 +40,7 @@ pub(super) fn unit(word: &str) -> String {
 
 /// For a line of prose, such as a comment or a description: on one line, and without what a unit or a shell could take for its
 /// own.
-pub(super) fn prose(text: &str) -> String {
+pub(crate) fn prose(text: &str) -> String {
     let harmless = |c: char| c.is_alphanumeric() || " /._-+:,@()=".contains(c);
     text.chars().map(|c| if harmless(c) { c } else { '?' }).collect()
 }
