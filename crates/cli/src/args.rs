@@ -1,5 +1,6 @@
 //! The command line: what was typed, and nothing decided yet but which part of it is whose.
 
+mod adopt;
 mod enable;
 mod examples;
 mod ldd;
@@ -17,6 +18,7 @@ use thinjail_plan::spec::flag_hint;
 
 use crate::exit_code::{EXEC, KILL, RELOAD, STATUS, TABLE};
 use crate::report::Failure;
+pub(crate) use adopt::Adopt;
 pub(crate) use enable::{Disable, Enable, OfService};
 pub(crate) use ldd::Ldd;
 pub(crate) use subject::Subject;
@@ -45,6 +47,7 @@ Usage: thinjail VERB [FLAGS] ...
   status logs list clean        how it is, what it says; what was left
   exec shell                    a program of the host in a jail that runs
   enable disable                a jail as a service of the init system
+  adopt                         an installed service in a jail, and back
   plan explain check            what would be done, and why; what would fail
   ldd                           the files that programs need to start
   facts doctor completions      what this host is, and what it can do
@@ -70,6 +73,8 @@ pub(crate) enum Verb {
     Enable(Enable),
     /// Takes that back
     Disable(Disable),
+    /// Has an installed service run in a jail, or puts it back as it was
+    Adopt(Adopt),
     /// Prints what would be done
     Plan(Plan),
     /// Prints why a path is inside
@@ -419,6 +424,7 @@ impl Args {
         | Verb::Shell(_)
         | Verb::Life(_)
         | Verb::Disable(_)
+        | Verb::Adopt(_)
         | Verb::Doctor(_)
         | Verb::Completions(_) = args.verb
         {
@@ -456,6 +462,7 @@ impl Args {
             | Verb::Life(_)
             | Verb::Enable(_)
             | Verb::Disable(_)
+            | Verb::Adopt(_)
             | Verb::Doctor(_)
             | Verb::Completions(_) => &[],
             Verb::Plan(plan) => &plan.about.words,
@@ -477,6 +484,7 @@ impl Args {
             | Verb::Life(_)
             | Verb::Enable(_)
             | Verb::Disable(_)
+            | Verb::Adopt(_)
             | Verb::Doctor(_)
             | Verb::Completions(_)
             | Verb::Ldd(_) => return None,

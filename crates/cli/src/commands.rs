@@ -1,5 +1,6 @@
 //! The verbs, one file each, and what they share: from words to a spec, from a spec to facts.
 
+mod adopt;
 mod check;
 mod completions;
 mod doctor;
@@ -42,6 +43,7 @@ pub(crate) fn execute(args: Args, subject: &Subject, clock: Clock) -> Result<Exi
         Verb::Life(life) => life::execute(life),
         Verb::Enable(args) => enable::enable(args, subject),
         Verb::Disable(args) => enable::disable(&args),
+        Verb::Adopt(args) => adopt::execute(&args),
         Verb::Plan(plan) => plan::execute(plan, subject),
         Verb::Explain(explain) => explain::execute(explain, subject),
         Verb::Check(ask) => check::execute(ask, subject),

@@ -81,6 +81,19 @@ pub(crate) fn by_name(name: &str, directories: &[PathBuf]) -> Result<Profile, Fa
     Ok(Profile { name: name.to_owned(), instance, layers })
 }
 
+/// The profile that this text would be in the first of the directories, with its drop-ins.
+pub(crate) fn of_text(name: &str, text: &str, directories: &[PathBuf]) -> Result<Profile, Failure> {
+    let instance = check_name(name)?;
+    let path = directories.first().map(|first| first.join(format!("{name}.toml"))).unwrap_or_default();
+    let file = path.display().to_string();
+    let layer = Layer { parsed: parse_all(text, &file), file, text: text.to_owned() };
+    let mut layers = Vec::new();
+    let mut search = Search { directories, used: Vec::new() };
+    search.stack(layer, name, 1, &mut layers)?;
+    search.drop_ins(name, &mut layers)?;
+    Ok(Profile { name: name.to_owned(), instance, layers })
+}
+
 /// Reads the profile in a file; the jail's name is that of the file, without `.toml`. It has no drop-ins.
 pub(crate) fn by_path(
     path: &Path,

@@ -33,6 +33,12 @@ pub(crate) fn of(supervisor: i32, uid: Option<u32>) -> Usage {
     Usage { user: uid.and_then(user), ..system::of(supervisor) }
 }
 
+/// Where a process of the host and all below it listen. None where that is not told.
+#[must_use]
+pub fn listens(pid: i32) -> Option<Vec<String>> {
+    system::listens(pid)
+}
+
 /// The name of a user, as passwd(5) has it.
 fn user(uid: u32) -> Option<String> {
     let text = std::fs::read_to_string("/etc/passwd").ok()?;

@@ -59,6 +59,14 @@ const EXAMPLES: &[(&str, &[(&str, &str)])] = &[
     ),
     ("disable", &[("thinjail disable nginx", "no more at boot"), ("thinjail disable --now nginx", "nor now")]),
     (
+        "adopt",
+        &[
+            ("thinjail adopt nginx", "from now on it runs in a jail"),
+            ("thinjail adopt --dry-run nginx", "only shows the profile, the plan and the diff"),
+            ("thinjail adopt --undo nginx", "everything as it was"),
+        ],
+    ),
+    (
         "plan",
         &[
             ("thinjail plan nginx", "all that would be inside, and why"),

@@ -1,7 +1,6 @@
 //! `enable` and `disable`: a jail as a service of the init system, put in place after it was shown, and taken back.
 
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
 
 use thinjail_jail::inspect::this_kind;
 use thinjail_plan::init::{self, Init, Placed, Service, Text, line, text};
@@ -12,6 +11,7 @@ use thinjail_plan::spec::Spec;
 use super::{Source, wanted};
 use crate::args::{Disable, Enable, OfService, Subject, Wanted};
 use crate::exit_code::Exit;
+use crate::init::command::{run, succeeds};
 use crate::init::detect;
 use crate::init::diff::diff;
 use crate::init::place::{Change, State, TakenBack, make_directory, missing_directories};
@@ -274,31 +274,4 @@ fn take_back(record: &Record, say: &mut dyn FnMut(&str)) -> Result<bool, Failure
     }
     record.remove().map_err(|error| Failure::new(format!("remove {}", record.path().display())).cause(error))?;
     Ok(all)
-}
-
-/// The init system's programs are where root's are, whatever the caller's path is.
-fn prepared(command: &init::Command) -> Option<Command> {
-    let (program, arguments) = command.split_first()?;
-    let mut prepared = Command::new(program);
-    let path = std::env::var("PATH").unwrap_or_default();
-    prepared.args(arguments).env("PATH", format!("{path}:/usr/local/sbin:/usr/sbin:/sbin:/usr/bin:/bin"));
-    // The links in /etc/rc?.d are those of a package's script of the same name, and stay as they are.
-    prepared.env("SYSTEMCTL_SKIP_SYSV", "1").stdin(Stdio::null());
-    Some(prepared)
-}
-
-/// A question to the init system. One that can't be asked is answered no.
-fn succeeds(command: &init::Command) -> bool {
-    let asked = prepared(command).map(|mut command| command.stdout(Stdio::null()).stderr(Stdio::null()).status());
-    asked.is_some_and(|asked| asked.is_ok_and(|status| status.success()))
-}
-
-fn run(command: &init::Command) -> Result<(), Failure> {
-    let failed = |cause: String| Failure::new(format!("run `{}`", line(command))).cause(cause);
-    let Some(mut prepared) = prepared(command) else { return Ok(()) };
-    match prepared.status() {
-        Ok(status) if status.success() => Ok(()),
-        Ok(status) => Err(failed(status.to_string())),
-        Err(error) => Err(failed(error.to_string())),
-    }
 }

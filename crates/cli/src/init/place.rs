@@ -116,9 +116,27 @@ pub(crate) enum TakenBack {
 }
 
 impl Change {
+    /// What a file is to be, whatever is there.
+    pub(crate) fn to(path: &Path, after: State) -> io::Result<Self> {
+        Ok(Self { path: path.to_owned(), before: State::at(path)?, after })
+    }
+
     /// Something new.
     pub(crate) fn new(placed: &Placed) -> Self {
         Self { path: placed.path.as_str().into(), before: State::Absent, after: (&placed.content).into() }
+    }
+
+    /// Removes what one has left who was killed while he made it or took it back.
+    pub(crate) fn sweep(&self) {
+        let (Some(dir), Some(name)) = (self.path.parent(), self.path.file_name()) else { return };
+        let (begin, end) = (format!(".{}.thinjail-", name.to_string_lossy()), "~");
+        for entry in fs::read_dir(dir).into_iter().flatten().flatten() {
+            let found = entry.file_name().to_string_lossy().into_owned();
+            let pid = found.strip_prefix(&begin).and_then(|rest| rest.strip_suffix(end));
+            if pid.is_some_and(|pid| pid.parse::<u32>().is_ok()) {
+                let _ = fs::remove_file(entry.path());
+            }
+        }
     }
 
     /// Makes it, if it can be.
@@ -128,6 +146,14 @@ impl Change {
             now if now == self.before => self.after.write(&self.path),
             _ => Err(io::Error::other("it has changed meanwhile")),
         }
+    }
+
+    /// Where ours is but a part of what is there by now: has the rest stay, as `rest` finds it. Whether it did.
+    pub(crate) fn leave_rest(&self, rest: &dyn Fn(&str) -> Option<String>) -> io::Result<bool> {
+        let State::File { text, mode, owner } = State::at(&self.path)? else { return Ok(false) };
+        let Some(text) = rest(&text) else { return Ok(false) };
+        State::File { text, mode, owner }.write(&self.path)?;
+        Ok(true)
     }
 
     /// Takes it back, unless somebody else has changed it.

@@ -5,6 +5,7 @@ use std::io::{self, ErrorKind, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use thinjail_jail::inspect::this_kind;
 use thinjail_plan::facts::SystemKind;
@@ -46,54 +47,79 @@ pub(crate) struct Record {
 pub(crate) const FORMAT: u32 = 1;
 
 /// Where they are: below the directory for what programs keep, since a reboot ends nothing of it.
-fn directory() -> &'static Path {
+const KIND: &str = "enabled";
+
+fn directory(kind: &str) -> PathBuf {
     Path::new(match this_kind() {
-        SystemKind::Linux => "/var/lib/thinjail/enabled",
-        SystemKind::FreeBsd => "/var/db/thinjail/enabled",
+        SystemKind::Linux => "/var/lib/thinjail",
+        SystemKind::FreeBsd => "/var/db/thinjail",
     })
+    .join(kind)
 }
 
-fn path(service: &str) -> PathBuf {
-    directory().join(format!("{service}.json"))
+fn file(kind: &str, service: &str) -> PathBuf {
+    directory(kind).join(format!("{service}.json"))
+}
+
+/// What is kept of a service, if there is anything.
+pub(super) fn read<T: DeserializeOwned>(kind: &str, service: &str) -> io::Result<Option<T>> {
+    match fs::read_to_string(file(kind, service)) {
+        Ok(text) => serde_json::from_str(&text).map(Some).map_err(io::Error::other),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// Keeps it: whoever is killed meanwhile leaves the old one or the new one.
+pub(super) fn write<T: Serialize>(kind: &str, service: &str, value: &T) -> io::Result<()> {
+    fs::create_dir_all(directory(kind))?;
+    let (path, new) = (file(kind, service), file(kind, service).with_extension("new"));
+    let text = serde_json::to_string_pretty(value).map_err(io::Error::other)?;
+    let mut to = fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&new)?;
+    to.write_all(text.as_bytes())?;
+    to.sync_all()?;
+    fs::rename(new, path)
+}
+
+/// Forgets it, and the directory with the last.
+pub(super) fn remove(kind: &str, service: &str) -> io::Result<()> {
+    let path = file(kind, service);
+    for path in [path.with_extension("new"), path] {
+        match fs::remove_file(path) {
+            Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+    }
+    for directory in directory(kind).ancestors().take(2) {
+        if fs::remove_dir(directory).is_err() {
+            // Others are in it.
+            break;
+        }
+    }
+    Ok(())
 }
 
 impl Record {
     /// The one of a service, if there is one.
     pub(crate) fn read(service: &str) -> io::Result<Option<Self>> {
-        let text = match fs::read_to_string(path(service)) {
-            Ok(text) => text,
-            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
-            Err(error) => return Err(error),
-        };
-        let record: Self = serde_json::from_str(&text).map_err(io::Error::other)?;
-        if record.format == FORMAT { Ok(Some(record)) } else { Err(io::Error::other("it is of another version")) }
+        match read::<Self>(KIND, service)? {
+            Some(record) if record.format != FORMAT => Err(io::Error::other("it is of another version")),
+            record => Ok(record),
+        }
     }
 
     /// Where it is.
     pub(crate) fn path(&self) -> PathBuf {
-        path(&self.service)
+        file(KIND, &self.service)
     }
 
     /// Keeps it, before anything of it is done.
     pub(crate) fn write(&self) -> io::Result<()> {
-        fs::create_dir_all(directory())?;
-        let (path, new) = (self.path(), self.path().with_extension("new"));
-        let text = serde_json::to_string_pretty(self).map_err(io::Error::other)?;
-        let mut file = fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&new)?;
-        file.write_all(text.as_bytes())?;
-        file.sync_all()?;
-        fs::rename(new, path)
+        write(KIND, &self.service, self)
     }
 
-    /// Forgets it, and the directory with the last.
+    /// Forgets it.
     pub(crate) fn remove(&self) -> io::Result<()> {
-        fs::remove_file(self.path())?;
-        for directory in directory().ancestors().take(2) {
-            if fs::remove_dir(directory).is_err() {
-                // Others are in it.
-                break;
-            }
-        }
-        Ok(())
+        remove(KIND, &self.service)
     }
 }

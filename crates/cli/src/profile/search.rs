@@ -62,7 +62,7 @@ impl Search<'_> {
     }
 
     /// `NAME.d/*.toml` of all directories by file name; of the same name, the first directory's.
-    fn drop_ins(&self, stem: &str, layers: &mut Vec<Layer>) -> Result<(), Failure> {
+    pub(super) fn drop_ins(&self, stem: &str, layers: &mut Vec<Layer>) -> Result<(), Failure> {
         let mut files: Vec<(std::ffi::OsString, PathBuf)> = Vec::new();
         for directory in self.directories {
             for (name, path) in listed(&directory.join(format!("{stem}.d")))? {

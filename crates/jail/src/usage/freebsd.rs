@@ -6,3 +6,8 @@ use super::Usage;
 pub(super) fn of(_supervisor: i32) -> Usage {
     Usage::default()
 }
+
+/// Not told without libraries of the base system.
+pub(super) fn listens(_pid: i32) -> Option<Vec<String>> {
+    None
+}

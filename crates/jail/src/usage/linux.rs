@@ -18,6 +18,15 @@ pub(super) fn of(supervisor: i32) -> Usage {
     Usage { user: None, processes: Some(pids.len()), memory, files, ports }
 }
 
+/// Of a process and all below it.
+pub(super) fn listens(pid: i32) -> Option<Vec<String>> {
+    let mut sockets = HashSet::new();
+    for pid in std::iter::once(pid).chain(below(pid)) {
+        descriptors(pid, &mut sockets)?;
+    }
+    Some(ports(pid, &sockets).into_iter().collect())
+}
+
 /// All that are below a process, parents first.
 fn below(top: i32) -> Vec<i32> {
     let mut all = vec![top];
