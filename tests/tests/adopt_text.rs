@@ -9,7 +9,7 @@ use std::process::Command;
 
 use thinjail_plan::adopt::systemd::{Given, describe, drop_in, environment_files};
 use thinjail_plan::adopt::unit::Unit;
-use thinjail_plan::adopt::{Base, Described, base, candidates, profile, sysv};
+use thinjail_plan::adopt::{Base, Described, base, candidates, profile, rc_conf, sysv, without_lines};
 use thinjail_plan::facts::SystemKind;
 use thinjail_plan::init::{Content, Service};
 use thinjail_plan::path::HostPath;
@@ -171,9 +171,9 @@ fn the_scripts_of_nginx_and_redis_are_adopted_as_they_were() {
         let hooked = sysv::hooked(&defaults, &service, &described);
         let ours = hooked.strip_prefix(&defaults).unwrap();
         golden(&format!("{name}.sysv"), &format!("{text}\n{ours}\n{:?}\n", described.notes));
-        assert_eq!(sysv::unhooked(&hooked, name).unwrap(), defaults);
+        assert_eq!(without_lines(&hooked, name).unwrap(), defaults);
         let theirs = format!("# new\n{hooked}A=1\n");
-        assert_eq!(sysv::unhooked(&theirs, name).unwrap(), format!("# new\n{defaults}A=1\n"));
+        assert_eq!(without_lines(&theirs, name).unwrap(), format!("# new\n{defaults}A=1\n"));
     }
 }
 
@@ -182,8 +182,45 @@ fn the_lines_of_a_script_are_clean_to_shellcheck() {
     need!(skip::program("shellcheck"));
     let script = "#!/bin/sh\nDAEMON=/bin/cat\n[ -r /etc/default/x ] && . /etc/default/x\n";
     let described = sysv::describe("x", script, "").unwrap();
-    let text = format!("#!/bin/sh\n{}", sysv::hooked("", &jailed(&described).1, &described));
-    let temp = TempDir::new();
-    let done = Command::new("shellcheck").arg(temp.file("x", &text)).output().unwrap();
-    assert!(done.status.success(), "{}\n{text}", String::from_utf8_lossy(&done.stdout));
+    let sysv = sysv::hooked("", &jailed(&described).1, &described);
+    let rc_d = rc_conf::hooked("", &jailed(&described).1, &described);
+    for text in [format!("#!/bin/sh\n{sysv}"), format!("#!/bin/sh\n{rc_d}"), format!("#!/bin/sh\n{}", rc_conf::ASK)] {
+        let temp = TempDir::new();
+        let mut shellcheck = Command::new("shellcheck");
+        // What rc.subr(8) reads and sets is not here; it calls the functions by name.
+        shellcheck.args(["--exclude=SC1090,SC1091,SC2034,SC2154,SC2317"]).arg(temp.file("x", &text));
+        let done = shellcheck.output().unwrap();
+        assert!(done.status.success(), "{}\n{text}", String::from_utf8_lossy(&done.stdout));
+    }
+}
+
+/// As rc_conf::ASK prints it of syslogd's script.
+const SYSLOGD: &str = "name=syslogd\ncommand=/usr/sbin/syslogd\nflags=-s -b 127.0.0.1\nargs=\npidfile=/var/run/syslog.pid\n\
+    user=\ngroup=\nchdir=\nchroot=\ninterpreter=\n";
+
+#[test]
+fn a_script_of_rc_d_is_adopted_and_its_rc_conf_d_survives() {
+    let described = rc_conf::describe("syslogd", SYSLOGD).unwrap();
+    assert_eq!(described.command, ["/usr/sbin/syslogd", "-s", "-b", "127.0.0.1"]);
+    let (text, service) = jailed(&described);
+    golden("syslogd.rc.d", &format!("{text}\n{}", rc_conf::hooked("", &service, &described)));
+    for before in ["", "syslogd_oomprotect=NO\n", "# no end of line"] {
+        let hooked = rc_conf::hooked(before, &service, &described);
+        assert!(hooked.starts_with(before), "{hooked}");
+        assert_eq!(without_lines(&hooked, "syslogd").unwrap().trim_end(), before.trim_end());
+    }
+}
+
+#[test]
+fn a_script_of_rc_d_that_starts_its_program_in_another_way_is_refused() {
+    for (old, new, why) in [
+        ("/usr/sbin/syslogd", "/usr/sbin/daemon", "daemon(8)"),
+        ("/usr/sbin/syslogd", "", "no command"),
+        ("interpreter=", "interpreter=/bin/sh", "interpreter"),
+        ("chroot=", "chroot=/var/x", "chroot"),
+        ("name=syslogd", "name=other", "calls itself"),
+    ] {
+        let refused = rc_conf::describe("syslogd", &SYSLOGD.replacen(old, new, 1)).unwrap_err();
+        assert!(refused.what.contains(why) && refused.help.is_some(), "{refused:?}");
+    }
 }

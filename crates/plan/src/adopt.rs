@@ -3,6 +3,7 @@
 
 mod known;
 mod profile;
+pub mod rc_conf;
 pub mod systemd;
 pub mod sysv;
 pub mod unit;
@@ -56,4 +57,21 @@ pub struct Described {
 fn origin(service: &str) -> String {
     let service = crate::init::quote::prose(service);
     format!("# Written by `thinjail adopt {service}`; `thinjail adopt --undo {service}` takes it back.\n")
+}
+
+/// The end of lines of ours in a file of somebody else's.
+const END: &str = "# End of what thinjail has written.\n";
+
+/// A file with lines of ours at its end.
+fn appended(before: &str, service: &str, lines: &str) -> String {
+    let end = if before.is_empty() || before.ends_with('\n') { "" } else { "\n" };
+    format!("{before}{end}{}{lines}{END}", origin(service))
+}
+
+/// Such a file without them: what the administrator has written into it since stays.
+#[must_use]
+pub fn without_lines(text: &str, service: &str) -> Option<String> {
+    let (before, rest) = text.split_once(&origin(service))?;
+    let (_, after) = rest.split_once(END)?;
+    Some(format!("{before}{after}"))
 }

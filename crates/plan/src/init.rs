@@ -250,6 +250,11 @@ pub struct Text {
     pub run_time: Vec<HostPath>,
 }
 
+/// The name that rc.subr(8) makes of one.
+pub(crate) fn rc_d_name(name: &str) -> String {
+    rc_d::name(name)
+}
+
 /// The service, in the words of this init system.
 pub fn text(init: Init, service: &Service) -> Text {
     match init {

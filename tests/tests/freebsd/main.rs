@@ -2,6 +2,7 @@
 #![cfg(target_os = "freebsd")]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
 
+mod adopt;
 mod article;
 mod daemons;
 mod guardian;

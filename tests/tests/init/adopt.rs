@@ -171,7 +171,7 @@ fn what_is_not_healthy_is_put_back_with_the_reason() {
         written(text);
         let shipped = Shipped::started(system, NGINX);
         let done = tells(&["adopt", "--wait=5", "nginx"]).run();
-        done.expect_code(1).expect_stderr(&[reason, "nginx is put back as it was"]);
+        done.expect_code(1).expect_stderr(&[reason, "nginx is put back", "nginx is as it was, and runs"]);
         shipped.is_back();
         shipped.stops();
     }

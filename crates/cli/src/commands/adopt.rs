@@ -1,6 +1,7 @@
 //! `adopt` and `adopt --undo`: an installed service runs in a jail without a word of its script being changed, or is as it was.
 
 mod health;
+mod rc_d;
 mod systemd;
 mod sysv;
 
@@ -71,14 +72,15 @@ pub(super) fn execute(args: &Adopt) -> Result<Exit, Failure> {
     let found = match init {
         Init::Systemd => systemd::find(&name)?,
         Init::SysV => sysv::find(&name)?,
-        Init::OpenRc | Init::Runit | Init::RcD => {
+        Init::RcD => rc_d::find(&name)?,
+        Init::OpenRc | Init::Runit => {
             return Err(Failure::new(format!("adopt {name}"))
-                .cause(format!("thinjail adopts services of systemd and sysvinit, and here runs {init}"))
+                .cause(format!("services of systemd, sysvinit and rc.d are adopted, and here runs {init}"))
                 .help(format!("write a profile for it; `thinjail enable NAME --as {name}-jailed`")));
         }
     };
     let (adopted, text) = prepare(&found, init)?;
-    show(&adopted, &found, &text)?;
+    show(&adopted, &found, if args.dry_run { &text } else { "" })?;
     if args.dry_run { Ok(Exit::Ok) } else { adopt(adopted, &found, args.wait) }
 }
 
@@ -113,7 +115,7 @@ fn prepare(found: &Found, init: Init) -> Result<(Adopted, String), Failure> {
     let own = std::env::current_exe().ok().and_then(|path| HostPath::from_path(&path).ok());
     let own = own.ok_or_else(|| Failure::new("find thinjail itself"))?;
     let service = Service::of(name.clone(), name, &asked.spec, own, this_kind());
-    if !service.supervised && init == Init::SysV {
+    if !service.supervised && init != Init::Systemd {
         return Err(Failure::new(format!("{init} supervises nobody, and the profile has supervisor = false"))
             .help("take it out"));
     }
@@ -161,11 +163,7 @@ fn planned(name: &str, spec: &Spec) -> Result<String, Failure> {
 }
 
 fn show(adopted: &Adopted, found: &Found, plan: &str) -> Result<(), Failure> {
-    let mut shown = plan.to_owned();
-    if !shown.ends_with('\n') {
-        shown.push('\n');
-    }
-    shown.push('\n');
+    let mut shown = if plan.is_empty() { String::new() } else { format!("{}\n\n", plan.trim_end()) };
     for change in &adopted.changes {
         shown += &diff(&change.path.display().to_string(), &change.before, &change.after);
     }
@@ -198,7 +196,7 @@ fn adopt(mut adopted: Adopted, found: &Found, wait: u32) -> Result<Exit, Failure
     let last = found.said.as_ref().map(said).unwrap_or_default();
     report::failure(&failed);
     last.lines().for_each(|line| report::line(&format!("  {}", report::plain(line))));
-    report::say(&format!("{name} is put back as it was"));
+    report::say(&format!("{name} is put back"));
     undo(adopted)?;
     Ok(Exit::No)
 }
@@ -221,13 +219,20 @@ fn undo(mut adopted: Adopted) -> Result<Exit, Failure> {
         adopted.write().map_err(|error| kept(&name, error))?;
     }
     let mut all = true;
+    let mut stopped = true;
     let mut told = |command: &Command| {
         if let Err(failure) = report::answer(&format!("$ {}\n", line(command))).and_then(|()| run(command)) {
             report::say(&report::block(&failure));
             all = false;
         }
     };
-    told(&adopted.stop);
+    if let Err(failure) = report::answer(&format!("$ {}\n", line(&adopted.stop))).and_then(|()| run(&adopted.stop)) {
+        // One that did not run is no failure.
+        stopped = !succeeds(&adopted.runs);
+        if !stopped {
+            report::say(&report::block(&failure));
+        }
+    }
     let back = adopted.take_back(&mut report::say);
     adopted.load.iter().for_each(&mut told);
     // A supervisor that was killed has taken nothing back.
@@ -238,5 +243,9 @@ fn undo(mut adopted: Adopted) -> Result<Exit, Failure> {
         told(&adopted.start);
     }
     Adopted::forget(&name).map_err(|error| kept(&name, error))?;
-    Ok(if all && back { Exit::Ok } else { Exit::No })
+    if !(all && stopped && back) {
+        return Ok(Exit::No);
+    }
+    report::say(&format!("{name} is as it was{}", if adopted.ran { ", and runs" } else { "" }));
+    Ok(Exit::Ok)
 }

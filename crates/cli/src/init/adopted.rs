@@ -4,7 +4,7 @@ use std::io;
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
-use thinjail_plan::adopt::sysv;
+use thinjail_plan::adopt::without_lines;
 use thinjail_plan::init::{Command, Init};
 
 use super::place::{Change, TakenBack, make_directory};
@@ -115,7 +115,7 @@ impl Adopted {
 
     /// In a file of the administrator's only the lines are ours.
     fn is_in_lines(&self, change: &Change) -> bool {
-        let rest = |text: &str| sysv::unhooked(text, &self.service);
-        self.init == Init::SysV && change.leave_rest(&rest).unwrap_or(false)
+        let rest = |text: &str| without_lines(text, &self.service);
+        matches!(self.init, Init::SysV | Init::RcD) && change.leave_rest(&rest).unwrap_or(false)
     }
 }

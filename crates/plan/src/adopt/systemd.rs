@@ -333,14 +333,15 @@ pub fn drop_in(unit: &Unit, described: &Described, service: &Service) -> Option<
     } else {
         put("Type", "exec");
     }
-    if unit.last("PIDFile").is_some() {
+    if unit.has("PIDFile") {
         put("PIDFile", "");
     }
     put("ExecStart", "");
     put("ExecStart", &format!("{thinjail} run {profile}"));
     if unit.last("ExecReload").is_some() {
         put("ExecReload", "");
-        put("ExecReload", &format!("{thinjail} reload {profile}"));
+        // The supervisor does it in the profile's own way.
+        put("ExecReload", "/bin/kill -HUP $MAINPID");
     }
     for key in HOOKS {
         let all = unit.all(key);
@@ -353,7 +354,7 @@ pub fn drop_in(unit: &Unit, described: &Described, service: &Service) -> Option<
     put("SuccessExitStatus", &(128 + service.stop_signal).to_string());
     put("TimeoutStopSec", &service.stop_seconds().to_string());
     for (key, value) in MOVED.iter().chain(SANDBOX) {
-        if unit.last(key).is_some() {
+        if unit.has(key) {
             put(key, value);
         }
     }

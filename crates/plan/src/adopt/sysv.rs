@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Described, origin};
+use super::{Described, appended};
 use crate::init::Service;
 use crate::init::quote::always_sh;
 use crate::resolve::Problem;
@@ -111,13 +111,9 @@ pub fn default_file(service: &str) -> String {
     format!("/etc/default/{service}")
 }
 
-/// The end of the lines.
-const END: &str = "# End of what thinjail has written.\n";
-
 /// What is to be in the file from now on.
 #[must_use]
 pub fn hooked(before: &str, service: &Service, described: &Described) -> String {
-    let end = if before.is_empty() || before.ends_with('\n') { "" } else { "\n" };
     let restart = if service.restarts { "" } else { " --restart on-failure" };
     // What a link in /etc/rc?.d is called, too. Whoever else reads the file is not meant.
     let lines = crate::init::fill::fill(
@@ -129,15 +125,7 @@ pub fn hooked(before: &str, service: &Service, described: &Described) -> String 
             ("RESTART", restart),
         ],
     );
-    format!("{before}{end}{}{lines}{END}", origin(&described.service))
-}
-
-/// The file without the lines: what the administrator has written into it since stays.
-#[must_use]
-pub fn unhooked(text: &str, service: &str) -> Option<String> {
-    let (before, rest) = text.split_once(&origin(service))?;
-    let (_, after) = rest.split_once(END)?;
-    Some(format!("{before}{after}"))
+    appended(before, &described.service, &lines)
 }
 
 const HOOK: &str = r#"case "${0##*/}" in

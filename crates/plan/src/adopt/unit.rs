@@ -51,6 +51,12 @@ impl Unit {
         values
     }
 
+    /// Whether it is written, be it empty: for some settings that is none, and not the default.
+    #[must_use]
+    pub fn has(&self, key: &str) -> bool {
+        self.settings.iter().any(|(section, name, _)| section == "Service" && name == key)
+    }
+
     /// The last one, which holds where there is but one.
     #[must_use]
     pub fn last(&self, key: &str) -> Option<&str> {

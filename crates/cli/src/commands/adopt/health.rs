@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use thinjail_jail::life::{self, Condition};
 use thinjail_jail::usage;
+use thinjail_plan::init::Init;
 
 use crate::init::adopted::Adopted;
 use crate::init::command::succeeds;
@@ -37,10 +38,10 @@ pub(super) fn wait(adopted: &Adopted, ports: &[String], seconds: u32) -> Result<
     let mut since: Option<(Instant, u64)> = None;
     loop {
         let wrong = match sick(adopted, ports) {
-            Ok(restarts) => {
+            Ok(same) => {
                 // One that was started again meanwhile has not stayed.
-                let (at, _) = *since.filter(|(_, times)| *times == restarts).get_or_insert((Instant::now(), restarts));
-                since = Some((at, restarts));
+                let (at, _) = *since.filter(|(_, before)| *before == same).get_or_insert((Instant::now(), same));
+                since = Some((at, same));
                 if at.elapsed() >= STEADY {
                     return Ok(());
                 }
@@ -60,17 +61,25 @@ pub(super) fn wait(adopted: &Adopted, ports: &[String], seconds: u32) -> Result<
     }
 }
 
-/// What is wrong with it; else how often it was started again.
+/// What is wrong with it; else what is another one after a start of its own.
 fn sick(adopted: &Adopted, ports: &[String]) -> Result<u64, String> {
-    let Ok(found) = life::find(&adopted.profile) else { return Err("its state can't be read".into()) };
-    let Some(jail) = found.filter(|jail| jail.condition == Condition::Running) else {
-        return Err("its jail does not run".into());
+    let (supervisor, same) = match adopted.init {
+        // One in the foreground has no name of its own; systemd knows its pid.
+        Init::Systemd => {
+            let pid = super::systemd::main_pid(&adopted.service).ok_or("systemd knows no process of it")?;
+            (pid, u64::from(pid.unsigned_abs()))
+        }
+        _ => {
+            let found = life::find(&adopted.profile).map_err(|_| "its state can't be read")?;
+            let jail = found.filter(|jail| jail.condition == Condition::Running).ok_or("its jail does not run")?;
+            (jail.supervisor, jail.restarts)
+        }
     };
     // As the host sees it: what listens in a network of its own is no more to be had.
-    let now = usage::listens(jail.supervisor).unwrap_or_default();
+    let now = usage::listens(supervisor).unwrap_or_default();
     if let Some(port) = ports.iter().find(|port| !now.contains(port)) {
         return Err(format!("it does not listen on {port}, as it did before"));
     }
     // Asked last: some init systems take their time.
-    if succeeds(&adopted.runs) { Ok(jail.restarts) } else { Err(format!("{} does not run", adopted.service)) }
+    if succeeds(&adopted.runs) { Ok(same) } else { Err(format!("{} does not run", adopted.service)) }
 }

@@ -22,6 +22,11 @@ fn property(name: &str, unit: &str) -> String {
     said(&systemctl(&["show", "--value", "-p", name, unit])).trim().to_owned()
 }
 
+/// Its main process, if it runs.
+pub(super) fn main_pid(name: &str) -> Option<i32> {
+    property("MainPID", &format!("{name}.service")).parse().ok().filter(|pid| *pid > 0)
+}
+
 /// The name itself, where an alias was given.
 pub(super) fn name(given: &str) -> String {
     let given = given.strip_suffix(".service").unwrap_or(given);
@@ -43,7 +48,7 @@ pub(super) fn find(name: &str) -> Result<Found, Failure> {
             .cause("systemd hands it its sockets, and a jail's supervisor takes none")
             .help(format!("disable {name}.socket if the service can open its sockets itself")));
     }
-    let pid = property("MainPID", full).parse().ok().filter(|pid| *pid > 0);
+    let pid = main_pid(name);
     let read = |path: String| Some((path.clone(), std::fs::read_to_string(path).ok()?));
     let files: BTreeMap<String, String> = environment_files(&unit).into_iter().filter_map(read).collect();
     let script = program(&unit).is_some_and(|path| is_script(&path));
