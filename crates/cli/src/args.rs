@@ -16,7 +16,7 @@ use clap::{Command, CommandFactory as _, FromArgMatches as _, Parser, Subcommand
 use thinjail_plan::facts::SystemKind;
 use thinjail_plan::spec::flag_hint;
 
-use crate::exit_code::{EXEC, KILL, RELOAD, STATUS, TABLE};
+use crate::exit_code::{EXEC, KILL, REFRESH, RELOAD, STATUS, TABLE};
 use crate::report::Failure;
 pub(crate) use adopt::Adopt;
 pub(crate) use enable::{Disable, Enable, OfService};
@@ -43,8 +43,8 @@ const TEMPLATE: &str = "\
 Usage: thinjail VERB [FLAGS] ...
 
   run start                     a program in a jail; in the background
-  stop restart reload kill      a jail that was started
-  status logs list clean        how it is, what it says; what was left
+  stop restart reload refresh   a jail that was started
+  status kill logs list clean   how it is, what it says; what was left
   exec shell                    a program of the host in a jail that runs
   enable disable                a jail as a service of the init system
   adopt                         an installed service in a jail, and back
@@ -99,6 +99,8 @@ pub(crate) enum Life {
     Stop(OneName),
     /// Has a program that was started take its configuration anew, if that is a good one
     Reload(OneReload),
+    /// Puts files into a jail that runs, in place of those that were replaced on the host since
+    Refresh(OneRefresh),
     /// Says how a jail is that was started
     Status(Status),
     /// Lists all jails that run, or have left something
@@ -124,6 +126,17 @@ pub(crate) struct OneName {
 pub(crate) struct OneReload {
     /// Name of the jail
     pub(crate) name: String,
+}
+
+/// `refresh`.
+#[derive(Debug, clap::Args)]
+#[command(after_help = REFRESH)]
+pub(crate) struct OneRefresh {
+    /// Name of the jail
+    pub(crate) name: String,
+    /// Prints it as JSON
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 /// `logs`.

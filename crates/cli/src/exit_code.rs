@@ -13,7 +13,7 @@ pub(crate) enum Exit {
     NotRunning,
     /// `status`: it could not be found out.
     Unknown,
-    /// `exec`, `shell`, `reload`, `kill`: the jail does not run.
+    /// `exec`, `shell`, `reload`, `refresh`, `kill`: the jail does not run.
     NoJail,
     /// `run`: thinjail itself failed, and nothing was started.
     Ours,
@@ -44,6 +44,10 @@ Exit codes: the program's own, or 128+n if it died of signal n; 7 the jail does 
 /// For the end of `reload --help`; the same.
 pub(crate) const RELOAD: &str =
     "Exit codes: 0 it was told, 1 it was not, for the reason that is printed, 7 does not run";
+
+/// For the end of `refresh --help`.
+pub(crate) const REFRESH: &str =
+    "Exit codes: 0 all are those of the host, 1 one is not, for the reason that is printed, 7 it does not run";
 
 /// For the end of `kill --help`.
 pub(crate) const KILL: &str = "Exit codes: 0 sent, 1 it can't be sent, 2 there is no such signal, 7 it does not run";

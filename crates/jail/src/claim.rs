@@ -59,6 +59,22 @@ fn own_key(plan: &Plan, verb: Verb) -> String {
     }
 }
 
+/// The jail of this name that a supervisor has, if it has a journal: where that is, and its name there.
+pub(crate) fn of_supervisor(name: &str, supervisor: i32) -> Result<Option<(State, String)>, RunError> {
+    if !rustix::process::geteuid().is_root() {
+        return Ok(None);
+    }
+    let Some(state) = State::find()? else { return Ok(None) };
+    let plain = key(name);
+    for key in [format!("{plain}+{supervisor}"), plain] {
+        let begin = state.peek(&key)?.and_then(|(text, _)| read(&text).ok()).and_then(|read| read.begin);
+        if begin.is_some_and(|begin| begin.supervisor.pid == supervisor && lives(begin.supervisor)) {
+            return Ok(Some((state, key)));
+        }
+    }
+    Ok(None)
+}
+
 fn begin(plan: &Plan, verb: Verb) -> Begin {
     let pid = rustix::process::getpid().as_raw_nonzero().get();
     Begin {

@@ -128,7 +128,8 @@ mod tests {
             told.push(number);
             Ok(())
         };
-        let with = |before: &[Command], own| Reload { before: before.to_vec(), signal: 12, command: own };
+        let with =
+            |before: &[Command], own| Reload { before: before.to_vec(), signal: 12, command: own, on_change: false };
         let bad = with(&[command("/bad")], None);
         let mut enter = |command: &Command, _: &mut Said| Ok(Outcome::Exited(i32::from(command.argv == ["/bad"])));
         assert!(reload(&bad, &mut enter, &mut signal).is_err());

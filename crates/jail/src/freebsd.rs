@@ -10,6 +10,7 @@ mod hooks;
 mod limits;
 mod message;
 mod params;
+pub(crate) mod refresh;
 mod relay;
 pub(crate) mod reload;
 mod start;

@@ -4,6 +4,7 @@ pub mod doctor;
 pub mod exec;
 pub mod inspect;
 pub mod life;
+pub mod refresh;
 pub mod run;
 pub mod stale;
 pub mod start;

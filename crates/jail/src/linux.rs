@@ -14,12 +14,14 @@ mod init;
 mod landlock;
 mod limits;
 mod message;
+pub(crate) mod refresh;
 pub(crate) mod reload;
 mod source;
 mod supervisor;
 mod terminal;
 mod tree;
 mod unprivileged;
+mod watch;
 
 use std::io;
 use std::os::fd::{AsFd as _, OwnedFd};
@@ -47,6 +49,7 @@ use self::message::{MARKS, Message, Phase, SIZE};
 use self::reload::Reloads;
 use self::supervisor::{Hunt, Jail, Signals, supervise};
 use self::tree::Tree;
+use self::watch::Watch;
 use crate::apply::apply;
 use crate::claim;
 use crate::command;
@@ -225,9 +228,15 @@ fn run_applied(
     }
     service.built(&clock.timings);
     let output = service.output().and_then(Result::ok);
+    let again = output.as_ref().and_then(|output| rustix::io::fcntl_dupfd_cloexec(output, 0).ok());
+    let mut watch = Watch::of(plan, again).unwrap_or_else(|error| {
+        let how = "raise fs.inotify.max_user_instances by sysctl(8)";
+        service.observer().told(&format!("files that are replaced on the host are not watched: {error}; {how}"));
+        None
+    });
     let mut reloads = Reloads::new((plan, made), &jail.jail.main_fd, output);
-    let ended = supervise(&mut jail.jail, (signals, &mut reloads), (pidfile, journal), service);
-    drop(reloads);
+    let ended = supervise(&mut jail.jail, (signals, &mut reloads, watch.as_mut()), (pidfile, journal), service);
+    drop((reloads, watch));
     // What was said last, and by whom we have killed.
     service.hear(true);
     if ended.is_err() {

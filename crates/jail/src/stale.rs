@@ -58,7 +58,7 @@ pub fn stale(jail: &Jail) -> Result<Vec<Stale>, RunError> {
         Err(error) if error.is_missing() => return Ok(Vec::new()),
         plan => plan?,
     };
-    let mut found: BTreeMap<RootPath, HostPath> = copies(&plan).collect();
+    let mut found: BTreeMap<RootPath, HostPath> = copies(&plan).chain(pinned(&plan)).collect();
     for mapped in mapped(main, jail.supervisor) {
         found.extend(outdated(&plan, &mapped));
     }
@@ -75,6 +75,19 @@ fn copies(plan: &Plan) -> impl Iterator<Item = (RootPath, HostPath)> {
             if source.id.is_some_and(|id| is_other(&source.path, id)) =>
         {
             Some((at.clone(), source.path.clone()))
+        }
+        _ => None,
+    })
+}
+
+/// Files that are inside by themselves, and that nobody has refreshed.
+fn pinned(plan: &Plan) -> impl Iterator<Item = (RootPath, HostPath)> {
+    let steps = plan.inside.iter().map(|planned| &planned.step);
+    steps.filter_map(|step| match step {
+        Step::Bind { at, source, .. } => {
+            let fresh = plan.fresh.iter().find(|fresh| fresh.at == *at)?;
+            let other = source.id.is_some_and(|id| is_other(&fresh.asked, id));
+            other.then(|| (at.clone(), fresh.asked.clone()))
         }
         _ => None,
     })

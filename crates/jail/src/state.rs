@@ -153,13 +153,38 @@ impl State {
     /// Keeps the plan of a jail whose journal is ours: what it was made of, whatever becomes of its profile. It may hold what
     /// only root may know, an env-file's lines.
     pub(crate) fn put_plan(&self, key: &str, plan: &Plan) -> Result<(), RunError> {
+        let _locked = self.lock()?;
+        self.write_plan(key, plan)
+    }
+
+    /// Keeps another plan of a jail that runs, in place of one; not where it has yet another by now. Whether it was kept.
+    pub(crate) fn replace_plan(&self, key: &str, before: &Plan, plan: &Plan) -> Result<bool, RunError> {
+        let _locked = self.lock()?;
+        if self.plan(key)? != *before {
+            return Ok(false);
+        }
+        self.write_plan(key, plan).map(|()| true)
+    }
+
+    /// For as long as it takes to write a plan.
+    fn lock(&self) -> Result<OwnedFd, RunError> {
+        let failed = |cause: Errno| RunError::setup(format!("lock {}", self.path), cause.into());
+        let how = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let own = fs::openat(&*self.directory, ".", how, Mode::empty()).map_err(failed)?;
+        fs::flock(&own, FlockOperation::LockExclusive).map_err(failed)?;
+        Ok(own)
+    }
+
+    fn write_plan(&self, key: &str, plan: &Plan) -> Result<(), RunError> {
         let name = format!("{key}{PLAN}");
+        let new = format!("{name}{NEW}");
         let failed = |cause: io::Error| RunError::setup(format!("write the plan {}/{name}", self.path), cause);
         let json = serde_json::to_vec(plan).map_err(|cause| failed(cause.into()))?;
-        remove(&self.directory, &name).map_err(failed)?;
+        remove(&self.directory, &new).map_err(failed)?;
         let how = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let file = fs::openat(&*self.directory, &name, how, Mode::from_raw_mode(0o600));
-        File::from(file.map_err(|cause| failed(cause.into()))?).write_all(&json).map_err(failed)
+        let file = fs::openat(&*self.directory, &new, how, Mode::from_raw_mode(0o600));
+        File::from(file.map_err(|cause| failed(cause.into()))?).write_all(&json).map_err(failed)?;
+        fs::renameat(&*self.directory, &new, &*self.directory, &name).map_err(|cause| failed(cause.into()))
     }
 
     /// The plan of a jail.
@@ -281,6 +306,7 @@ impl Paper for Sheet {
         if look::stands_at(&*self.directory, &self.name, &self.file)? {
             // First: a journal without a plan is one of a jail that is not there yet.
             let key = self.name.strip_suffix(END).unwrap_or(&self.name);
+            remove(&self.directory, &format!("{key}{PLAN}{NEW}"))?;
             remove(&self.directory, &format!("{key}{PLAN}"))?;
             fs::unlinkat(&*self.directory, &self.name, AtFlags::empty())?;
         }

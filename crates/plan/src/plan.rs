@@ -136,11 +136,14 @@ pub struct Reload {
     pub signal: i32,
     /// Run in place of the signal.
     pub command: Option<Command>,
+    /// It reloads by itself when one of [`Plan::fresh`] has changed on the host.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub on_change: bool,
 }
 
 impl Default for Reload {
     fn default() -> Self {
-        Self { before: Vec::new(), signal: SIGHUP, command: None }
+        Self { before: Vec::new(), signal: SIGHUP, command: None, on_change: false }
     }
 }
 
@@ -283,6 +286,17 @@ pub struct Service {
     pub restart: Restart,
 }
 
+/// A file of the host that is inside by itself. Another one that takes its name on the host, by rename(2), is put in its place.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Fresh {
+    /// Where it is inside.
+    pub at: RootPath,
+    /// The path that it was asked for by.
+    pub asked: HostPath,
+    /// Every name on the host that leads there: the links on the way, and the file's own.
+    pub names: Vec<HostPath>,
+}
+
 /// Everything that will be done, in order.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[must_use]
@@ -317,6 +331,9 @@ pub struct Plan {
     pub service: Service,
     /// Written by the supervisor with a pid of the host; pidfile(3).
     pub pidfile: Option<HostPath>,
+    /// Which files are replaced inside when they are on the host.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub fresh: Vec<Fresh>,
     /// What the reader should know: a default that was taken, a thing left out.
     pub notes: Vec<String>,
 }

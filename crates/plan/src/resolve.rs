@@ -9,6 +9,7 @@ mod commands;
 mod etc;
 mod exec;
 mod freebsd;
+mod fresh;
 mod identity;
 mod inside;
 mod isolated;
@@ -42,6 +43,7 @@ use crate::plan::{Plan, Ready};
 use crate::spec::{Spec, TmpSize};
 use crate::step::{Access, Content, Planned};
 use crate::wishes::wishes;
+pub use fresh::{Newer, decide as decide_fresh};
 use inside::{Entry, Inside, Node, Origin};
 use problem::Report;
 pub use problem::{Class, Problem};
@@ -107,6 +109,8 @@ pub fn resolve(name: &str, spec: &Spec, facts: &Facts) -> Result<Plan, Vec<Probl
     report.keep(service::socket(spec, landlocked, &mut inside));
 
     let mut steps = inside.finish(facts, &mut report);
+    let fresh = fresh::find(&steps, &inside, facts);
+    fresh::check(spec, (kind, landlocked, alone, own), &fresh, &mut report);
     if landlocked {
         steps = isolated::rules(steps, spec, facts, &mut report);
     }
@@ -171,6 +175,7 @@ pub fn resolve(name: &str, spec: &Spec, facts: &Facts) -> Result<Plan, Vec<Probl
         unsupervised,
         service,
         pidfile,
+        fresh: if landlocked || alone || own { Vec::new() } else { fresh },
         notes,
     };
     plan.notes.extend(doubts(&plan, facts));

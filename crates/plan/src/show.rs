@@ -54,7 +54,7 @@ pub fn command(command: &Command) -> String {
 
 impl Plan {
     fn reload(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Reload { before, signal, command: instead } = &self.reload;
+        let Reload { before, signal, command: instead, on_change } = &self.reload;
         if self.reload.is_plain() {
             return Ok(());
         }
@@ -63,10 +63,15 @@ impl Plan {
             field(f, "first", &command(before))?;
         }
         match (instead, signals::name(*signal, self.system.kind())) {
-            (Some(instead), _) => field(f, "command", &command(instead)),
-            (None, Some(name)) => field(f, "signal", &format!("{name} ({signal})")),
-            (None, None) => field(f, "signal", &signal.to_string()),
+            (Some(instead), _) => field(f, "command", &command(instead))?,
+            (None, Some(name)) => field(f, "signal", &format!("{name} ({signal})"))?,
+            (None, None) => field(f, "signal", &signal.to_string())?,
         }
+        if *on_change {
+            let files = self.fresh.iter().map(|fresh| plain(fresh.at.as_str())).collect::<Vec<_>>();
+            field(f, "on change", &format!("of {}", listed(&files)))?;
+        }
+        Ok(())
     }
 
     fn end(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

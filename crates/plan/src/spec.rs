@@ -97,6 +97,8 @@ pub struct Spec {
     pub reload_signal: Option<String>,
     /// Run inside to reload, in place of a signal.
     pub reload_command: Words,
+    /// Reloads when a file of the host that is inside by itself has changed.
+    pub reload_on_change: Option<bool>,
     /// Keeps the terminal: no setsid(2).
     pub tty: bool,
     /// Sent to stop it; TERM.

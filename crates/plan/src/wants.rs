@@ -7,6 +7,7 @@ use crate::etc::{self, Usual};
 use crate::facts::{SystemKind, Wants};
 use crate::needs::ByNeed;
 use crate::path::{HostPath, RootPath};
+use crate::plan::Plan;
 use crate::resolve::{limits, runtime};
 use crate::spec::Spec;
 use crate::special;
@@ -58,6 +59,16 @@ pub fn wants(spec: &Spec, system: SystemKind) -> Wants {
         runtime: runtime::asked(spec).and_then(Result::ok),
         groups: spec.group.clone().into_iter().chain(spec.groups.clone().unwrap_or_default()).chain(groups).collect(),
         file_systems,
+    }
+}
+
+/// What has to be known to put files that are inside by themselves there anew.
+#[must_use]
+pub fn wants_fresh(plan: &Plan) -> Wants {
+    Wants {
+        paths: plan.fresh.iter().map(|fresh| fresh.asked.clone()).collect(),
+        file_systems: special::NAMES.iter().map(|name| String::from(*name)).collect(),
+        ..Wants::default()
     }
 }
 

@@ -9,6 +9,7 @@ mod data;
 mod ends;
 mod killed;
 mod named;
+mod refresh;
 
 /// The shell, whose closure is all that a jail of it holds.
 const SHELL: &str = "/bin/sh";

@@ -22,6 +22,7 @@ const EXAMPLES: &[(&str, &[(&str, &str)])] = &[
     ),
     ("restart", &[("thinjail restart nginx", "with what its profile says by now")]),
     ("reload", &[("thinjail reload nginx", "its before-reload first: a bad configuration never reaches it")]),
+    ("refresh", &[("thinjail refresh nginx", "prints what it has anew: a certificate, resolv.conf")]),
     (
         "logs",
         &[

@@ -120,6 +120,9 @@ pub(crate) struct Wanted {
     /// Command run inside to have it reload, in place of a signal
     #[arg(long, value_name = "COMMAND", help_heading = "How it runs")]
     reload_command: Option<String>,
+    /// Has it reload when one of its files has changed on the host
+    #[arg(long, help_heading = "How it runs")]
+    reload_on_change: bool,
     /// Keeps the terminal, for an interactive program
     #[arg(long, help_heading = "How it runs")]
     tty: bool,
@@ -220,6 +223,7 @@ impl Wanted {
             before_reload: self.before_reload,
             reload_signal: self.reload_signal,
             reload_command: Words::of_line(self.reload_command),
+            reload_on_change: self.reload_on_change.then_some(true),
             tty: self.tty,
             stop_signal: self.stop_signal,
             stop_timeout: self.stop_timeout,

@@ -4,10 +4,11 @@ use std::time::Duration;
 
 use thinjail_jail::inspect::this_kind;
 use thinjail_jail::life::{self, Cleaned, Condition, Jail};
+use thinjail_jail::refresh::by_name;
 use thinjail_jail::stale::{self, Stale};
 use thinjail_plan::resolve::signal_number;
 
-use crate::args::{Clean, Kill, Life, List, Status};
+use crate::args::{Clean, Kill, Life, List, OneRefresh, Status};
 use crate::exit_code::Exit;
 use crate::profile::check_name;
 use crate::report::{self, Failure};
@@ -17,6 +18,7 @@ pub(super) fn execute(verb: Life) -> Result<Exit, Failure> {
     match verb {
         Life::Stop(args) => stop(&args.name),
         Life::Reload(args) => reload(&args.name),
+        Life::Refresh(args) => refresh(&args),
         Life::Status(args) => Ok(status(&args).unwrap_or_else(|failure| {
             report::failure(&failure);
             Exit::Unknown
@@ -44,6 +46,22 @@ fn reload(name: &str) -> Result<Exit, Failure> {
     }
     report::failure(&Failure::new(format!("{name} does not run")).help(format!("`thinjail start {name}`")));
     Ok(Exit::NoJail)
+}
+
+fn refresh(args: &OneRefresh) -> Result<Exit, Failure> {
+    check_name(&args.name)?;
+    let Some(done) = by_name(&args.name)? else {
+        let what = format!("{} does not run", args.name);
+        report::failure(&Failure::new(what).help(format!("`thinjail start {}`", args.name)));
+        return Ok(Exit::NoJail);
+    };
+    if args.json {
+        report::answer(&report::json(&done)?)?;
+    } else {
+        done.swapped.iter().try_for_each(|at| report::answer(&(report::plain(at.as_str()) + "\n")))?;
+    }
+    done.kept.iter().for_each(|why| report::failure(&Failure::new(why.clone())));
+    Ok(if done.kept.is_empty() { Exit::Ok } else { Exit::No })
 }
 
 fn kill(args: &Kill) -> Result<Exit, Failure> {

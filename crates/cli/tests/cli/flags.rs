@@ -35,8 +35,10 @@ fn a_program_that_is_taken_for_a_profile_is_helped() {
 #[test]
 fn help_is_a_word_too() {
     assert_eq!(thinjail(&["help"]).works(), thinjail(&["--help"]).works());
-    let verbs =
-        ["run", "start", "stop", "restart", "reload", "kill", "status", "logs", "list", "clean", "exec", "shell"];
+    let verbs = [
+        "run", "start", "stop", "restart", "reload", "refresh", "kill", "status", "logs", "list", "clean", "exec",
+        "shell",
+    ];
     for verb in verbs.into_iter().chain(["enable", "disable", "plan", "explain", "check", "ldd", "facts", "doctor"]) {
         let help = thinjail(&[verb, "--help"]);
         assert_eq!(thinjail(&["help", verb]).works(), help.works());

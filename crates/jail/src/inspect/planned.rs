@@ -214,6 +214,7 @@ mod tests {
             unsupervised: false,
             service: thinjail_plan::plan::Service::default(),
             pidfile: None,
+            fresh: Vec::new(),
             notes: vec![],
         }
     }

@@ -15,6 +15,7 @@ use thinjail_sys::linux::signal::{self, SignalSet};
 use super::init;
 use super::message::{Message, SIZE};
 use super::reload::Reloads;
+use super::watch::Watch;
 use crate::claim;
 use crate::journal::Journal;
 use crate::pidfile::Pidfile;
@@ -111,7 +112,7 @@ fn timespec(time: Duration) -> Timespec {
 /// goes into the background.
 pub(super) fn supervise(
     jail: &mut Jail,
-    (signals, reloads): (&Signals, &mut Reloads<'_>),
+    (signals, reloads, mut watch): (&Signals, &mut Reloads<'_>, Option<&mut Watch<'_>>),
     (mut pidfile, journal): (Option<&mut Pidfile>, &mut Journal),
     service: &mut Service<'_>,
 ) -> io::Result<bool> {
@@ -121,8 +122,9 @@ pub(super) fn supervise(
     loop {
         service.write(journal);
         let again = jail.hunt.again.map(|at| at.saturating_duration_since(Instant::now()));
-        let wait = [service.left(), again].into_iter().flatten().min();
-        let event = match next(jail, (signals, reloads), wait, service)? {
+        let look = watch.as_ref().and_then(|watch| watch.left());
+        let wait = [service.left(), again, look].into_iter().flatten().min();
+        let event = match next(jail, (signals, reloads, watch.as_deref_mut()), wait, service)? {
             Heard::Event(event) => event,
             Heard::Said(words) => said(jail, service.stage(), &words)?,
             Heard::Ended { outcome, left } => {
@@ -264,7 +266,7 @@ enum Heard {
 /// What happens next.
 fn next(
     jail: &Jail,
-    (signals, reloads): (&Signals, &mut Reloads<'_>),
+    (signals, reloads, watch): (&Signals, &mut Reloads<'_>, Option<&mut Watch<'_>>),
     wait: Option<Duration>,
     service: &mut Service<'_>,
 ) -> io::Result<Heard> {
@@ -272,11 +274,27 @@ fn next(
     let of = |fd| PollFd::from_borrowed_fd(fd, PollFlags::IN);
     let helper = reloads.fd().map(AsFd::as_fd);
     let helps = helper.is_some();
-    let fourth = helper.unwrap_or_else(|| signals.fd().as_fd());
-    let ours = [of(signals.fd().as_fd()), of(jail.life.as_fd()), of(jail.init_fd.as_fd()), of(fourth)];
+    // What there is none of is waited for in place of a signal.
+    let none = signals.fd().as_fd();
+    let watched = watch.as_ref().map_or([None; 2], |watch| watch.fds().map(|fd| fd.map(AsFd::as_fd)));
+    let watches = watched.map(|fd| fd.is_some());
+    let ours = [
+        of(signals.fd().as_fd()),
+        of(jail.life.as_fd()),
+        of(jail.init_fd.as_fd()),
+        of(helper.unwrap_or(none)),
+        of(watched[0].unwrap_or(none)),
+        of(watched[1].unwrap_or(none)),
+    ];
     let (ready, heard) = service.poll(ours, timeout.as_ref())?;
     if helps && ready[3] {
         reloads.ended()?;
+    }
+    if let Some(watch) = watch
+        && watch.go_on([watches[0] && ready[4], watches[1] && ready[5]], &jail.main_fd)?
+        && matches!(service.stage(), Stage::Running { .. })
+    {
+        reloads.asked()?;
     }
     if ready[0]
         && let Some(received) = signals.next()?

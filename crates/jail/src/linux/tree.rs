@@ -75,7 +75,7 @@ const MASKED: [&str; 13] = [
 pub(super) const WITHIN: ResolveFlags =
     ResolveFlags::NO_SYMLINKS.union(ResolveFlags::NO_MAGICLINKS).union(ResolveFlags::BENEATH);
 
-const NEW_FILE: OFlags =
+pub(super) const NEW_FILE: OFlags =
     OFlags::WRONLY.union(OFlags::CREATE).union(OFlags::EXCL).union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
 
 /// The last name of a place; a place that is made is never the root.

@@ -71,7 +71,7 @@ impl Host {
     pub(crate) fn seal(&mut self) -> Result<(), StepError> {
         self.let_go();
         for (at, access) in std::mem::take(&mut self.seal).into_iter().rev() {
-            mount::update(&at, access)?;
+            mount::update(&at, access, false)?;
         }
         Ok(())
     }
@@ -162,6 +162,42 @@ impl Host {
         self.inside = Some(place::directory(&self.root).map_err(|cause| failed(format!("open {}", self.root), cause))?);
         self.seal.push((self.root.clone(), access));
         Ok(fsid)
+    }
+
+    /// Copies files anew: each is written beside the one before, and takes its name. The root is writable meanwhile; whoever has
+    /// opened something in it by then to write loses that with it.
+    pub(crate) fn refresh(&self, steps: &[&Step], access: Access) -> Result<Vec<Result<bool, StepError>>, StepError> {
+        let root = place::directory(&self.root).map_err(|cause| failed(format!("open {}", self.root), cause))?;
+        let mut writable = false;
+        let mut done = Vec::new();
+        for step in steps {
+            let one = (|| {
+                let Step::PutFile { at, content: content @ Content::Copy(source), mode, uid, gid } = step else {
+                    return Err(failed("refresh", io::Error::other("it is a mount: restart the jail")));
+                };
+                let what = || format!("put {at} inside");
+                let (Some(parent), Some(name)) = (at.parent(), at.name()) else { return Ok(false) };
+                let parent = place::walk(&root, parent.parts()).map_err(|cause| failed(what(), cause))?;
+                let owned = (mode_of(*mode), *uid, *gid);
+                if file::is_same(&parent, name, file::open(source, &[])?, owned)
+                    .map_err(|cause| failed(what(), cause))?
+                {
+                    return Ok(false);
+                }
+                if !writable {
+                    mount::update(&self.root, Access { write: true, ..access }, false)?;
+                    writable = true;
+                }
+                let put = file::replace(&parent, name, content, file::open(source, &[])?, mode_of(*mode), (*uid, *gid));
+                put.map(|()| true).map_err(|cause| failed(what(), cause))
+            })();
+            done.push(one);
+        }
+        drop(root);
+        if writable {
+            mount::update(&self.root, access, true)?;
+        }
+        Ok(done)
     }
 
     fn make_dir(&self, at: &RootPath, mode: u32, uid: u32, gid: u32) -> Result<(), StepError> {

@@ -48,6 +48,7 @@ pub(super) fn reload(spec: &Spec, programs: &Programs, kind: SystemKind, report:
         before: of(spec, "before-reload", programs, report),
         signal,
         command: of(spec, "reload-command", programs, report).into_iter().next(),
+        on_change: spec.reload_on_change.unwrap_or(false),
     }
 }
 

@@ -136,7 +136,12 @@ fn host_file(path: &'static str, why: &str, facts: &Facts, inside: &mut Inside) 
             gid: found.meta.gid,
         },
     };
-    inside.bring(path, found, at, Entry::new(node, Origin::Usual, why).bytes(found.meta.size))?;
+    inside.bring(
+        path,
+        found,
+        at,
+        Entry::new(node, Origin::Usual, why).asked(&HostPath::fixed(path)).bytes(found.meta.size),
+    )?;
     Ok(true)
 }
 

@@ -41,6 +41,18 @@ fn refuse_source(said: &str, source: &str, write: bool) -> Result<(), Problem> {
     Ok(())
 }
 
+/// The same for a file that is only read.
+pub(super) fn refuse(said: &str, path: &HostPath, facts: &Facts) -> Result<(), Problem> {
+    refuse_source(said, path.as_str(), false)?;
+    match special::refused(path, false, facts) {
+        None => Ok(()),
+        Some((mounted, why)) => {
+            let (at, file_system) = (&mounted.at, &mounted.file_system);
+            Err(Problem::setup(format!("{said}: at {at} a {file_system} is mounted, and {why}")))
+        }
+    }
+}
+
 /// The same for what is mounted elsewhere than at its usual place, and comes along.
 fn refuse_special(wish: &Wish, path: &HostPath, facts: &Facts) -> Result<(), Problem> {
     let Some((mounted, why)) = special::refused(path, wish.write, facts) else { return Ok(()) };

@@ -88,6 +88,7 @@ pub(super) const KEYS: &[(&str, Shape)] = &[
     ("read", Shape::List),
     ("ready-descriptor", Shape::Number),
     ("reload-command", Shape::Words),
+    ("reload-on-change", Shape::Switch),
     ("reload-signal", Shape::Text),
     ("restart", Shape::Text),
     ("restart-delay", Shape::Text),

@@ -80,6 +80,7 @@ impl Spec {
             before_reload,
             reload_signal,
             reload_command,
+            reload_on_change,
             tty,
             stop_signal,
             stop_timeout,
@@ -145,6 +146,7 @@ impl Spec {
         if !reload_command.is_empty() {
             self.reload_command = reload_command;
         }
+        replace(&mut self.reload_on_change, reload_on_change);
         self.tty |= tty;
         replace(&mut self.stop_signal, stop_signal);
         replace(&mut self.stop_timeout, stop_timeout);

@@ -49,3 +49,14 @@ fn of_where_its_output_goes() {
     assert_eq!(what("log-size = \"1K\""), "log-size = \"1K\" is no size of 64K or more");
     assert_eq!(what("log = \"syslog\"\nlog-size = \"1M\""), "log-size is written, and log is no file");
 }
+
+#[test]
+fn of_reload_on_change() {
+    let none = "etc = []\nreload-on-change = true";
+    assert_eq!(what(none), "reload-on-change: no file of the host is inside by itself");
+    let key = "reload-on-change = true\nread = [\"/etc/hosts\"]";
+    let landlock = "isolation = \"landlock\": reload-on-change needs mounts of the jail's own";
+    assert!(problem(&format!("isolation = \"landlock\"\n{key}")).0.contains(landlock));
+    let alone = "supervisor = false: reload-on-change needs one who watches the files";
+    assert_eq!(what(&format!("supervisor = false\n{key}")), alone);
+}

@@ -23,6 +23,8 @@ impl Flags {
     pub const NOEXEC: Self = Self(libc::MNT_NOEXEC);
     /// `MNT_NOSUID`.
     pub const NOSUID: Self = Self(libc::MNT_NOSUID);
+    /// `MNT_FORCE`: what is open to be written is closed.
+    pub const FORCE: Self = Self(0x0008_0000);
     /// `MNT_UPDATE`: changes a mount that is there.
     pub const UPDATE: Self = Self(0x0001_0000);
 

@@ -4,7 +4,7 @@ use std::ffi::CStr;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd};
 
-/// What to set; bits of `MOUNT_ATTR_*`. Nothing is ever cleared: a clear could lift a restriction that the host put
+/// What to set; bits of `MOUNT_ATTR_*`. Of a mount of the host's nothing is ever cleared: a clear could lift a restriction that the host put
 /// on the mount that was cloned.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct MountAttr(u64);
@@ -36,11 +36,29 @@ impl MountAttr {
 ///
 /// mount_setattr(2), mount_namespaces(7).
 pub fn mount_setattr<Fd: AsFd>(dirfd: Fd, path: &CStr, recursive: bool, attr: MountAttr) -> io::Result<()> {
+    let attr = libc::mount_attr { attr_set: attr.0, attr_clr: 0, propagation: libc::MS_PRIVATE, userns_fd: 0 };
+    setattr(dirfd, path, recursive, attr)
+}
+
+/// The same call, which takes `MOUNT_ATTR_RDONLY` off a mount: one that is not attached, of a file system in memory of ours.
+///
+/// # Errors
+/// EPERM if the attribute is locked.
+pub fn mount_set_writable<Fd: AsFd>(detached: Fd) -> io::Result<()> {
+    let attr = libc::mount_attr {
+        attr_set: 0,
+        attr_clr: libc::MOUNT_ATTR_RDONLY,
+        propagation: libc::MS_PRIVATE,
+        userns_fd: 0,
+    };
+    setattr(detached, c"", false, attr)
+}
+
+fn setattr<Fd: AsFd>(dirfd: Fd, path: &CStr, recursive: bool, attr: libc::mount_attr) -> io::Result<()> {
     let mut flags = if path.is_empty() { libc::AT_EMPTY_PATH } else { 0 };
     if recursive {
         flags |= libc::AT_RECURSIVE;
     }
-    let attr = libc::mount_attr { attr_set: attr.0, attr_clr: 0, propagation: libc::MS_PRIVATE, userns_fd: 0 };
     // SAFETY: `path` is NUL-terminated by its type and `attr` is a `struct mount_attr` of the size given, both borrowed
     // for the whole call; the kernel only reads them.
     let status = unsafe {

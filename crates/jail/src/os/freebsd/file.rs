@@ -67,6 +67,48 @@ pub(super) fn put(
     Ok(fs::fchmod(&file, mode)?)
 }
 
+/// Whether a file has this content, owner and mode.
+pub(super) fn is_same(
+    parent: &OwnedFd,
+    name: &str,
+    wanted: OwnedFd,
+    (mode, uid, gid): (Mode, u32, u32),
+) -> io::Result<bool> {
+    let has = fs::openat(parent, name, READ, Mode::empty())?;
+    let stat = fs::fstat(&has)?;
+    if (Mode::from_raw_mode(stat.st_mode & 0o7777), stat.st_uid, stat.st_gid) != (mode, uid, gid)
+        || stat.st_size != fs::fstat(&wanted)?.st_size
+    {
+        return Ok(false);
+    }
+    let (mut has, mut wanted) = (std::fs::File::from(has), std::fs::File::from(wanted));
+    let (mut one, mut two) = (Vec::new(), Vec::new());
+    has.read_to_end(&mut one)?;
+    wanted.read_to_end(&mut two)?;
+    Ok(one == two)
+}
+
+/// The name that a copy has until it takes the place of the one before.
+const REPLACING: &str = ".thinjail~";
+
+/// Writes a file beside the one that is there, and gives it that one's name.
+pub(super) fn replace(
+    parent: &OwnedFd,
+    name: &str,
+    content: &Content,
+    copied: OwnedFd,
+    mode: Mode,
+    owner: (u32, u32),
+) -> io::Result<()> {
+    let _ = fs::unlinkat(parent, REPLACING, fs::AtFlags::empty());
+    let done = put(parent, REPLACING, content, Some(copied), mode, owner)
+        .and_then(|()| Ok(fs::renameat(parent, REPLACING, parent, name)?));
+    if done.is_err() {
+        let _ = fs::unlinkat(parent, REPLACING, fs::AtFlags::empty());
+    }
+    done
+}
+
 /// In large pieces: what std does takes 8 KiB at a time, and a program has megabytes.
 fn copy(from: &mut std::fs::File, to: &mut std::fs::File) -> io::Result<()> {
     let mut piece = vec![0; PIECE];

@@ -173,15 +173,16 @@ pub(super) fn root(at: &HostPath, size: u64, mode: u32, uid: u32, gid: u32) -> R
     tmpfs(&point, size, mode, uid, gid, Access { write: true, exec: true, dev: false })
 }
 
-/// Gives a mount its lasting access.
-pub(super) fn update(at: &HostPath, access: Access) -> Result<(), StepError> {
+/// Gives a mount its lasting access. With `force` what is open to be written is closed.
+pub(super) fn update(at: &HostPath, access: Access, force: bool) -> Result<(), StepError> {
     let what = || format!("make {at} read-only");
     let path = text(at.as_str()).map_err(|cause| failed(what(), cause))?;
     let mut options = vec![(c"fstype", c"tmpfs"), (c"fspath", path.as_c_str())];
     if !access.write {
         options.push((c"ro", c""));
     }
-    nmount(&options, flags(access).and(Flags::UPDATE)).map_err(|refused| failed(what(), refused))
+    let how = if force { Flags::UPDATE.and(Flags::FORCE) } else { Flags::UPDATE };
+    nmount(&options, flags(access).and(how)).map_err(|refused| failed(what(), refused))
 }
 
 /// Takes a mount away, whatever has come to stand at its path.
