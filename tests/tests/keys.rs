@@ -110,3 +110,36 @@ fn secrets_are_read_by_the_user_that_runs_though_only_root_reads_them_outside() 
     let mounted = thinjail(["run", "--profile", profile.to_str().unwrap()]).run();
     assert!(!mounted.stdout.contains("a key") && mounted.stderr.contains("Permission denied"), "{mounted:?}");
 }
+
+#[test]
+fn variables_of_an_env_file_are_inside_and_their_values_in_no_plan() {
+    need!(skip::namespaces());
+    let dir = TempDir::new();
+    let common = dir.file("common.env", "# all of them\nWHERE=common\nKEPT='a $HOME b'\nMINE=file\n");
+    let own = dir.file("own.env", "WHERE=\"own\"\nTOKEN=top-secret\n");
+    [&common, &own].into_iter().for_each(|file| thinjail_tests::temp::chmod(file, 0o600));
+    let lines = format!(
+        "user = \"nobody\"\nenv-file = [{common:?}, {own:?}]\nenv = {{ MINE = \"profile\" }}\n\
+         command = ['/bin/sh', '-c', 'echo $WHERE, $KEPT, $MINE, $TOKEN; test -e {} || echo unseen']\n",
+        own.display()
+    );
+    assert_eq!(said(&dir, &lines), "own, a $HOME b, profile, top-secret\nunseen\n");
+    let profile = dir.file("keys.toml", &lines);
+    for words in [&["plan"][..], &["plan", "--json"], &["facts"]] {
+        let words: Vec<&str> = words.iter().copied().chain(["--profile", profile.to_str().unwrap()]).collect();
+        let finished = thinjail(&words).run();
+        let shown = &finished.expect_code(0).stdout;
+        assert!(shown.contains("TOKEN") && !shown.contains("top-secret"), "{shown}");
+    }
+    // It is read at each start, and not one that others may write.
+    dir.file("own.env", "TOKEN=other\n");
+    assert_eq!(said(&dir, &lines), "common, a $HOME b, profile, other\nunseen\n");
+    thinjail_tests::temp::chmod(&own, 0o606);
+    let refused = || thinjail(["run", "--profile", profile.to_str().unwrap()]).run().expect_code(125).stderr.clone();
+    let others = refused();
+    assert!(others.contains("users other than its owner may write"), "{others}");
+    thinjail_tests::temp::chmod(&own, 0o600);
+    dir.file("own.env", "TOKEN=1\ntop-secret\n");
+    let refused = refused();
+    assert!(refused.contains("own.env:2: there is no = in it") && !refused.contains("top-secret"), "{refused}");
+}

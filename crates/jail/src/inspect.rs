@@ -2,6 +2,7 @@
 
 #[cfg(target_os = "linux")]
 mod cgroups;
+mod env_files;
 mod getent;
 mod paths;
 mod planned;
@@ -98,6 +99,7 @@ pub fn inspect(host: &Host, wants: &Wants) -> Facts {
     let parts = runtime::paths(runtime.as_ref());
     let paths = wants.paths.iter().chain(&usual).chain(&parts);
     let paths = paths.map(|path| (path.clone(), paths::path(finder.resolver(), path))).collect();
+    let env_files = env_files::look(finder.resolver(), &wants.env_files);
     // Without root a jail runs as its caller, whoever is written.
     let asked = (caller != 0).then(|| Wants {
         users: wants.users.iter().cloned().chain([caller.to_string()]).collect(),
@@ -119,6 +121,7 @@ pub fn inspect(host: &Host, wants: &Wants) -> Facts {
         landlock: if host.live { this_system::landlock() } else { 0 },
         mounts,
         runtime,
+        env_files,
     }
 }
 

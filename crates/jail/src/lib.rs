@@ -14,6 +14,7 @@ pub mod usage;
 mod apply;
 mod claim;
 mod command;
+mod environment;
 mod journal;
 mod look;
 mod os;

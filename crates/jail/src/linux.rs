@@ -53,6 +53,7 @@ use self::watch::Watch;
 use crate::apply::apply;
 use crate::claim;
 use crate::command;
+use crate::environment;
 use crate::journal::Journal;
 use crate::journal::line::Verb;
 use crate::os::linux::{Host, HostDir};
@@ -78,7 +79,10 @@ impl Engine {
         if plan.unsupervised {
             observer.check()?;
             return Err(match verb {
-                Verb::Run => child::alone::become_program(plan, observer),
+                Verb::Run => match environment::filled(plan) {
+                    Ok(plan) => child::alone::become_program(&plan, observer),
+                    Err(error) => error,
+                },
                 Verb::Start => {
                     let cause = io::Error::other("a jail in the background has a supervisor, and this is to have none");
                     RunError::setup(format!("start {}", plan.name), cause)

@@ -7,6 +7,7 @@ use thinjail_closure::closure::Closure;
 use thinjail_closure::runtime::{Part, Runtime};
 use thinjail_closure::tree::Resolved;
 
+use crate::env_file::LineFault;
 use crate::needs::ByNeed;
 use crate::path::HostPath;
 
@@ -70,6 +71,8 @@ pub struct Wants {
     pub by_need: Option<ByNeed>,
     /// The runtime that runs the first of the programs.
     pub runtime: Option<Runtime>,
+    /// Files of variables.
+    pub env_files: BTreeSet<HostPath>,
 }
 
 /// What is at a path.
@@ -140,6 +143,33 @@ impl RuntimeFact {
         };
         parts.iter().filter(|part| !part.data).map(|part| part.path.as_path())
     }
+}
+
+/// What is in a file of variables: never a value.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum EnvFileFact {
+    /// Variables.
+    Names {
+        /// Whether a user other than root and the caller could put another file in its place.
+        loose: bool,
+        /// As they stand there.
+        names: Vec<String>,
+    },
+    /// A line that is none.
+    Fault {
+        /// As above.
+        loose: bool,
+        /// Which, and why.
+        fault: LineFault,
+    },
+    /// It can't be read.
+    Refused {
+        /// As above.
+        loose: bool,
+        /// A lowercase fragment for the message.
+        why: String,
+    },
 }
 
 /// An entry of passwd(5).
@@ -221,4 +251,7 @@ pub struct Facts {
     /// The runtime asked for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub runtime: Option<RuntimeFact>,
+    /// The files of variables asked for, those of them that are there.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub env_files: BTreeMap<HostPath, EnvFileFact>,
 }

@@ -117,6 +117,8 @@ fn exec(jail: &Plan, tool: &Plan, own_user: bool, env: &[(String, String)]) -> c
         descriptors: Vec::new(),
         // It is in the jail's already, whichever that is.
         network: Network::Inherit,
+        // They are the daemon's, may be other ones by now, and a shell shows them to whoever looks on.
+        env_files: Vec::new(),
         ..jail.exec.clone()
     };
     if own_user {

@@ -5,6 +5,7 @@
 pub mod adopt;
 mod defaults;
 pub mod doubts;
+pub mod env_file;
 mod etc;
 pub mod explain;
 pub mod facts;

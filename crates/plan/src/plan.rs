@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::facts::System;
 use crate::path::{HostPath, RootPath};
-use crate::step::Planned;
+use crate::step::{Planned, Source};
 
 /// Who runs.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -85,6 +85,15 @@ pub struct Landlock {
     pub tcp_connect: Option<Vec<u16>>,
 }
 
+/// A file of the host with variables.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EnvFile {
+    /// Which file.
+    pub source: Source,
+    /// The variables that are taken of it, sorted.
+    pub names: Vec<String>,
+}
+
 /// What is run once everything is in place.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Exec {
@@ -94,6 +103,9 @@ pub struct Exec {
     pub argv: Vec<String>,
     /// `NAME=value`, sorted by name.
     pub env: Vec<(String, String)>,
+    /// Files that hold further ones, which are read at the start and are in no plan.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub env_files: Vec<EnvFile>,
     /// Ids.
     pub ids: Ids,
     /// Capabilities kept, as capabilities(7) spells them without `CAP_`, lowercase, sorted. Empty on FreeBSD.

@@ -6,6 +6,7 @@
 
 mod capabilities;
 mod commands;
+mod env_files;
 mod etc;
 mod exec;
 mod freebsd;

@@ -175,6 +175,11 @@ fn run(f: &mut fmt::Formatter<'_>, exec: &Exec, kind: SystemKind) -> fmt::Result
     for (name, value) in &exec.env {
         field(f, "env", &format!("{}={}", plain(name), word(value)))?;
     }
+    for file in &exec.env_files {
+        for name in &file.names {
+            field(f, "env", &format!("{} as {} has it at the start", plain(name), file.source.path))?;
+        }
+    }
     if exec.limits.is_empty() {
         field(f, "limits", "none")?;
     }

@@ -67,6 +67,8 @@ pub struct Spec {
     pub etc: Option<Vec<String>>,
     /// Environment; nothing is inherited.
     pub env: BTreeMap<String, String>,
+    /// Files of variables; what is in them shows in no plan.
+    pub env_file: Vec<String>,
     /// umask(2), octal.
     pub umask: Option<String>,
     /// Working directory inside.

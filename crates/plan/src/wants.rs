@@ -28,6 +28,8 @@ pub fn wants(spec: &Spec, system: SystemKind) -> Wants {
     }
     paths.extend(pidfile_dir(spec));
     paths.extend(spec.secrets.iter().filter_map(|path| HostPath::new(path).ok()));
+    let env_files: BTreeSet<HostPath> = spec.env_file.iter().filter_map(|path| HostPath::new(path).ok()).collect();
+    paths.extend(env_files.iter().cloned());
     let mut file_systems = BTreeSet::new();
     if system == SystemKind::Linux {
         paths.extend(devices(spec));
@@ -59,6 +61,7 @@ pub fn wants(spec: &Spec, system: SystemKind) -> Wants {
         runtime: runtime::asked(spec).and_then(Result::ok),
         groups: spec.group.clone().into_iter().chain(spec.groups.clone().unwrap_or_default()).chain(groups).collect(),
         file_systems,
+        env_files,
     }
 }
 

@@ -6,7 +6,9 @@ mod world;
 use std::path::Path;
 
 use serde_json::Value;
-use thinjail_plan::facts::{Cgroup, Facts};
+use thinjail_closure::tree::Kind;
+use thinjail_plan::env_file::LineFault;
+use thinjail_plan::facts::{Cgroup, EnvFileFact, Facts};
 use thinjail_plan::path::HostPath;
 use thinjail_plan::resolve::resolve;
 use thinjail_plan::spec::{Spec, toml};
@@ -119,4 +121,56 @@ fn secrets_that_are_no_small_files_of_roots_are_refused() {
         assert!(!help.is_empty());
     }
     assert!(world.problem("user = \"www-data\"\nsecrets = [\"key\"]").0.starts_with("secrets = \"key\""));
+}
+
+#[test]
+fn of_files_of_variables_the_plan_has_the_names_and_env_wins_over_them() {
+    let mut world = World::linux();
+    world.own("/etc/one", Kind::File, 0, 0o600).own("/etc/two", Kind::File, 0, 0o640);
+    let names =
+        |names: &[&str]| EnvFileFact::Names { loose: false, names: names.iter().map(ToString::to_string).collect() };
+    let path = |path: &str| HostPath::new(path).unwrap();
+    world.env_files.insert(path("/etc/one"), names(&["A", "B", "HOME", "C"]));
+    world.env_files.insert(path("/etc/two"), names(&["B", "D", "B"]));
+    let plan = world.plan("user = \"www-data\"\nenv-file = [\"/etc/one\", \"/etc/two\"]\nenv = { C = \"3\" }");
+    let text = plan.to_string();
+    let env: Vec<_> = text.lines().filter_map(|line| line.trim().strip_prefix("env ")).map(str::trim).collect();
+    let own = |line: &&&str| !["PATH", "SHELL", "USER", "LOGNAME"].iter().any(|name| line.starts_with(name));
+    assert_eq!(
+        env.iter().filter(own).collect::<Vec<_>>(),
+        [
+            &"C=3",
+            &"A as /etc/one has it at the start",
+            &"HOME as /etc/one has it at the start",
+            &"B as /etc/two has it at the start",
+            &"D as /etc/two has it at the start"
+        ]
+    );
+}
+
+#[test]
+fn files_of_variables_that_others_may_write_or_that_have_a_fault_are_refused() {
+    let names = |loose| EnvFileFact::Names { loose, names: vec!["A".into()] };
+    let fault = LineFault { line: 3, why: "there is no = in it".into(), help: "write NAME=VALUE".into() };
+    let put = "could have the program do anything";
+    for (mode, uid, fact, what) in [
+        (0o602, 0, names(false), format!("users other than its owner may write /etc/e, and {put}")),
+        (0o660, 0, names(false), format!("users other than its owner may write /etc/e, and {put}")),
+        (0o600, 33, names(false), format!("/etc/e belongs to uid 33, and {put}")),
+        (0o600, 0, names(true), format!("others may put another file in the place of /etc/e, and {put}")),
+        (0o600, 0, EnvFileFact::Fault { loose: false, fault }, "/etc/e:3: there is no = in it".into()),
+    ] {
+        let mut world = World::linux();
+        world.own("/etc/e", Kind::File, uid, mode);
+        world.env_files.insert(HostPath::new("/etc/e").unwrap(), fact);
+        let (said, help) = world.problem("user = \"www-data\"\nenv-file = [\"/etc/e\"]");
+        assert_eq!(said, format!("env-file = \"/etc/e\": {what}"));
+        assert!(!help.is_empty());
+    }
+    let mut world = World::linux();
+    world.dir("/etc/d");
+    let told = |file: &str| world.problem(&format!("user = \"www-data\"\nenv-file = [\"{file}\"]"));
+    assert_eq!(told("/etc/d").0, "env-file = \"/etc/d\": /etc/d is no regular file");
+    assert_eq!(told("/etc/no").1, "make it, empty if need be, or take it out");
+    assert_eq!(told("-/etc/no").1, "take the - out: a file that is named has to be there, and may be empty");
 }

@@ -78,6 +78,9 @@ pub(crate) struct Wanted {
     /// Environment; nothing of the caller's is inherited
     #[arg(long, value_name = "NAME=VALUE", value_parser = pair, help_heading = "How it runs")]
     env: Vec<(String, String)>,
+    /// File of NAME=VALUE lines, as systemd reads them; `plan` shows no value
+    #[arg(long, value_name = "PATH", help_heading = "How it runs")]
+    env_file: Vec<String>,
     /// File mode creation mask, octal
     #[arg(long, value_name = "OCTAL", help_heading = "How it runs")]
     umask: Option<String>,
@@ -208,6 +211,7 @@ impl Wanted {
             proc: self.proc,
             etc: self.etc.map(named),
             env: self.env.into_iter().collect(),
+            env_file: paths(self.env_file),
             umask: self.umask,
             chdir: self.chdir,
             hostname: self.hostname,

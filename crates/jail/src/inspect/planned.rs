@@ -198,6 +198,7 @@ mod tests {
                 program: RootPath::root(),
                 argv: vec![],
                 env: vec![],
+                env_files: vec![],
                 ids,
                 capabilities: vec![],
                 syscalls: thinjail_plan::plan::Syscalls::default(),

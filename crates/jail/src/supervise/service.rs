@@ -12,6 +12,7 @@ use super::log::SharedLog;
 use super::machine::{self, Action, Event, Rules, Stage, State};
 use super::words::{Caller, Word, Words};
 use crate::claim;
+use crate::environment;
 use crate::journal::Journal;
 use crate::journal::line::{Phase, Verb};
 use crate::run::{Again, Observer, Outcome, RunError, Timings};
@@ -103,7 +104,9 @@ impl<'a> Service<'a> {
     ) -> Result<Outcome, RunError> {
         let mut newer: Option<Plan> = None;
         loop {
-            match engine.once(newer.as_ref().unwrap_or(first), journal, self) {
+            match environment::filled(newer.as_ref().unwrap_or(first))
+                .and_then(|plan| engine.once(&plan, journal, self))
+            {
                 Err(error) if !self.state.past.ready => return Err(error),
                 Err(error) => self.failed(&error),
                 Ok(()) => {}

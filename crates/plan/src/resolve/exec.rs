@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use super::identity::Who;
 use super::problem::{Problem, Report};
-use super::{capabilities, landlock, limits, quantity, signals, syscalls};
+use super::{capabilities, env_files, landlock, limits, quantity, signals, syscalls};
 use crate::defaults;
+use crate::env_file::is_name;
 use crate::facts::{Facts, SystemKind};
 use crate::path::RootPath;
 use crate::plan::{Exec, Network, Stop, Success, Wait};
@@ -23,10 +24,12 @@ pub(super) fn exec(
     report: &mut Report,
 ) -> Exec {
     let kind = facts.system.kind();
+    let env_files = env_files::resolve(spec, facts, report);
     Exec {
         program,
         argv,
-        env: env(spec, who, kind, report),
+        env: env_files::without(env(spec, who, kind, report), &env_files).into_iter().collect(),
+        env_files,
         ids: who.ids.clone(),
         capabilities: capabilities::resolve(spec, kind, report),
         syscalls: syscalls::resolve(spec, kind, report),
@@ -41,7 +44,7 @@ pub(super) fn exec(
 }
 
 /// Nothing is inherited: what login(1) would set, and what is written.
-fn env(spec: &Spec, who: &Who, kind: SystemKind, report: &mut Report) -> Vec<(String, String)> {
+fn env(spec: &Spec, who: &Who, kind: SystemKind, report: &mut Report) -> BTreeMap<String, String> {
     let mut env = BTreeMap::from([
         ("PATH".to_string(), defaults::search_path(kind).to_string()),
         ("HOME".to_string(), who.home.clone()),
@@ -50,8 +53,7 @@ fn env(spec: &Spec, who: &Who, kind: SystemKind, report: &mut Report) -> Vec<(St
         ("SHELL".to_string(), who.shell.clone()),
     ]);
     for (name, value) in &spec.env {
-        let plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'.' | b'-');
-        if name.is_empty() || name.starts_with(|c: char| c.is_ascii_digit()) || !name.bytes().all(plain) {
+        if !is_name(name) {
             report.problem(
                 Problem::setup(format!("env: {name:?} is no name of a variable"))
                     .help("write letters, digits and _, no digit first"),
@@ -60,7 +62,7 @@ fn env(spec: &Spec, who: &Who, kind: SystemKind, report: &mut Report) -> Vec<(St
         }
         env.insert(name.clone(), value.clone());
     }
-    env.into_iter().collect()
+    env
 }
 
 fn umask(spec: &Spec, report: &mut Report) -> u32 {

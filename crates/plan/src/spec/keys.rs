@@ -68,6 +68,7 @@ pub(super) const KEYS: &[(&str, Shape)] = &[
     ("descriptors", Shape::Numbers),
     ("devices", Shape::List),
     ("env", Shape::Texts),
+    ("env-file", Shape::List),
     ("etc", Shape::List),
     ("freebsd", Shape::System),
     ("group", Shape::Text),

@@ -65,6 +65,7 @@ impl Spec {
             proc,
             etc,
             env,
+            env_file,
             umask,
             chdir,
             hostname,
@@ -128,6 +129,7 @@ impl Spec {
         replace(&mut self.proc, proc);
         append_optional(&mut self.etc, etc);
         merge(&mut self.env, env);
+        self.env_file.extend(env_file);
         replace(&mut self.umask, umask);
         replace(&mut self.chdir, chdir);
         replace(&mut self.hostname, hostname);

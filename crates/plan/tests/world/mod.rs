@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use thinjail_closure::closure::{CacheMark, Closure, How, Loader, Member, Missing, Role};
 use thinjail_closure::tree::{FileId, Kind, Link, Meta, Resolved};
 use thinjail_plan::facts::{
-    Cgroup, Facts, Group, Mounted, PathFact, ProgramFact, RuntimeFact, System, SystemKind, User,
+    Cgroup, EnvFileFact, Facts, Group, Mounted, PathFact, ProgramFact, RuntimeFact, System, SystemKind, User,
 };
 use thinjail_plan::path::HostPath;
 use thinjail_plan::plan::Plan;
@@ -37,6 +37,7 @@ pub struct World {
     pub landlock: u32,
     pub mounts: Vec<Mounted>,
     pub runtime: Option<RuntimeFact>,
+    pub env_files: BTreeMap<HostPath, EnvFileFact>,
 }
 
 impl std::fmt::Debug for World {
@@ -104,6 +105,7 @@ impl World {
             landlock: 7,
             mounts: Vec::new(),
             runtime: None,
+            env_files: BTreeMap::new(),
         };
         world.put("/", Kind::Directory);
         world
@@ -309,6 +311,7 @@ impl World {
                 .cloned()
                 .collect(),
             runtime,
+            env_files: self.env_files.clone(),
         }
     }
 
