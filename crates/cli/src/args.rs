@@ -21,7 +21,7 @@ use crate::report::Failure;
 pub(crate) use adopt::Adopt;
 pub(crate) use enable::{Disable, Enable, OfService};
 pub(crate) use ldd::Ldd;
-pub(crate) use subject::Subject;
+pub(crate) use subject::{Subject, remember};
 pub(crate) use wanted::{Wanted, program};
 
 /// Runs a daemon in a jail that holds only what it needs

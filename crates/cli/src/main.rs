@@ -24,6 +24,7 @@ thinjail_sys::start!(thinjail);
 fn thinjail(argv: Vec<OsString>) -> i32 {
     let clock = Clock::start();
     bug::report_panics();
+    args::remember(&argv);
     // A command line that can't be parsed may still be one of `run`, whose exit codes are the program's.
     let running = argv.get(1).is_some_and(|verb| ["run", "exec", "shell"].iter().any(|runs| verb == runs));
     let done = match Args::parse(&argv) {

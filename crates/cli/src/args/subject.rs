@@ -2,8 +2,18 @@
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 
 use crate::report::Failure;
+
+/// The command line as it was typed. The standard library knows it only where libc hands it to whatever is loaded, as glibc does
+/// and FreeBSD's does not, since `main` is our own.
+static TYPED: OnceLock<Vec<OsString>> = OnceLock::new();
+
+/// Keeps the command line for those that tell which other one would say more.
+pub(crate) fn remember(argv: &[OsString]) {
+    TYPED.get_or_init(|| argv.to_vec());
+}
 
 /// What the words behind the flags name.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,7 +31,7 @@ pub(crate) enum Subject {
 impl Subject {
     /// The command line that lists every problem: the one that was typed, for `check`.
     pub(crate) fn check(&self) -> String {
-        self.check_of(&std::env::args_os().collect::<Vec<_>>())
+        self.check_of(TYPED.get().map_or(&[], Vec::as_slice))
     }
 
     fn check_of(&self, argv: &[OsString]) -> String {

@@ -117,13 +117,18 @@ fn origin_names_file_and_line_of_every_value() {
     let squeezed: Vec<String> =
         said.works().lines().map(|line| line.split_whitespace().collect::<Vec<_>>().join(" ")).collect();
     let (admin, shipped) = (dirs.0.str(), dirs.1.str());
+    let system = if cfg!(target_os = "freebsd") {
+        format!("read \"/usr/libexec\" {admin}/x.toml:5")
+    } else {
+        format!("read \"/usr/lib\" {admin}/x.toml:3")
+    };
     assert_eq!(
         squeezed,
         [
             "chdir \"/usr/lib\" flag --chdir".into(),
             format!("command \"/bin/sh -c true\" {shipped}/base.toml:1"),
             format!("read \"/usr/share\" {shipped}/base.toml:5"),
-            format!("read \"/usr/lib\" {admin}/x.toml:3"),
+            system,
             format!("umask \"002\" {admin}/x.d/a.toml:1"),
             format!("user \"nobody\" {shipped}/base.toml:2"),
         ]
