@@ -19,7 +19,7 @@ use thinjail_plan::spec::Spec;
 use super::{Source, of_profile};
 use crate::args::Adopt;
 use crate::exit_code::Exit;
-use crate::init::adopted::Adopted;
+use crate::init::adopted::{Adopted, Back};
 use crate::init::command::{run, said, succeeds};
 use crate::init::detect;
 use crate::init::diff::diff;
@@ -242,8 +242,13 @@ fn undo(mut adopted: Adopted) -> Result<Exit, Failure> {
     if adopted.ran {
         told(&adopted.start);
     }
+    if back == Back::Failed {
+        return Err(Failure::new(format!("put all of {name} back"))
+            .cause("some of it could not be")
+            .help(format!("mend what stands above, then `thinjail adopt --undo {name}` again")));
+    }
     Adopted::forget(&name).map_err(|error| kept(&name, error))?;
-    if !(all && stopped && back) {
+    if !(all && stopped && back == Back::All) {
         return Ok(Exit::No);
     }
     report::say(&format!("{name} is as it was{}", if adopted.ran { ", and runs" } else { "" }));

@@ -45,6 +45,17 @@ pub(crate) struct Adopted {
     pub(crate) settled: bool,
 }
 
+/// What was put back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Back {
+    /// Everything.
+    All,
+    /// But for what somebody else has changed since, which stays.
+    AllButChanged,
+    /// Something could not be: what was there before is in the record only.
+    Failed,
+}
+
 impl Adopted {
     /// What is to be done, and nothing of it done yet.
     pub(crate) fn new(service: String, init: Init, profile: String, commands: [Command; 3]) -> Self {
@@ -91,20 +102,25 @@ impl Adopted {
         self.changes.iter().try_for_each(|change| change.make().map_err(|error| (change.path.clone(), error)))
     }
 
-    /// Puts everything back, the last first. What can't be is said, and the rest goes on. Whether all was.
-    pub(crate) fn take_back(&self, say: &mut dyn FnMut(&str)) -> bool {
-        let mut all = true;
+    /// Puts everything back, the last first. What can't be is said, and the rest goes on.
+    pub(crate) fn take_back(&self, say: &mut dyn FnMut(&str)) -> Back {
+        let mut all = Back::All;
         for change in self.changes.iter().rev() {
             change.sweep();
             let path = change.path.display();
             let failed = match change.take_back() {
                 Ok(TakenBack::Done) => continue,
                 Ok(TakenBack::Modified) if self.is_in_lines(change) => continue,
-                Ok(TakenBack::Modified) => format!("{path} has been changed since thinjail wrote it, and stays"),
-                Err(error) => format!("put back {path}: {error}"),
+                Ok(TakenBack::Modified) => {
+                    all = all.max(Back::AllButChanged);
+                    format!("{path} has been changed since thinjail wrote it, and stays")
+                }
+                Err(error) => {
+                    all = Back::Failed;
+                    format!("put back {path}: {error}")
+                }
             };
             say(&failed);
-            all = false;
         }
         for directory in self.directories.iter().rev() {
             // What somebody else has put into it stays.
@@ -117,5 +133,36 @@ impl Adopted {
     fn is_in_lines(&self, change: &Change) -> bool {
         let rest = |text: &str| without_lines(text, &self.service);
         matches!(self.init, Init::SysV | Init::RcD) && change.leave_rest(&rest).unwrap_or(false)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use thinjail_tests::temp::TempDir;
+
+    use super::*;
+    use crate::init::place::State;
+
+    #[test]
+    fn what_could_not_be_put_back_is_told_from_what_was_left_alone() {
+        let temp = TempDir::new();
+        let none = Command::new;
+        let mut adopted = Adopted::new("app".into(), Init::Systemd, "app".into(), [none(), none(), none()]);
+        let file = |text: &str| State::File { text: text.into(), mode: 0o644, owner: None };
+        let change = |name: &str| Change { path: temp.path().join(name), before: State::Absent, after: file("ours") };
+        let mut said = Vec::new();
+        let mut back = |adopted: &Adopted| adopted.take_back(&mut |text| said.push(text.to_owned()));
+        adopted.changes = vec![change("gone")];
+        assert_eq!(back(&adopted), Back::All);
+        std::fs::write(temp.path().join("changed"), "theirs").unwrap();
+        adopted.changes.push(change("changed"));
+        assert_eq!(back(&adopted), Back::AllButChanged);
+        // Neither a file nor a link: it can't be known what it is.
+        std::fs::create_dir(temp.path().join("strange")).unwrap();
+        adopted.changes.insert(0, change("strange"));
+        assert_eq!(back(&adopted), Back::Failed);
+        assert_eq!(said.len(), 3, "{said:?}");
+        assert!(temp.path().join("changed").exists() && temp.path().join("strange").exists());
     }
 }
