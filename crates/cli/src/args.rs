@@ -1,6 +1,7 @@
 //! The command line: what was typed, and nothing decided yet but which part of it is whose.
 
 mod adopt;
+mod completions;
 mod enable;
 mod examples;
 mod ldd;
@@ -19,6 +20,7 @@ use thinjail_plan::spec::flag_hint;
 use crate::exit_code::{EXEC, KILL, REFRESH, RELOAD, STATUS, TABLE};
 use crate::report::Failure;
 pub(crate) use adopt::Adopt;
+pub(crate) use completions::{Completions, Shell};
 pub(crate) use enable::{Disable, Enable, OfService};
 pub(crate) use ldd::Ldd;
 pub(crate) use subject::{Subject, remember};
@@ -50,7 +52,8 @@ Usage: thinjail VERB [FLAGS] ...
   adopt                         an installed service in a jail, and back
   plan explain check            what would be done, and why; what would fail
   ldd                           the files that programs need to start
-  facts doctor completions      what this host is, and what it can do
+  facts doctor                  what this host is, and what it can do
+  completions schema            what shells and editors ask for
 
 `thinjail VERB --help` shows what a verb does, and its flags.{after-help}";
 
@@ -87,6 +90,8 @@ pub(crate) enum Verb {
     Facts(Ask),
     /// Prints what this host can do, and the fix for what it can't
     Doctor(Doctor),
+    /// Prints the JSON Schema of profiles, for editors
+    Schema,
     /// Prints the completions of a shell
     #[command(hide = true)]
     Completions(Completions),
@@ -179,27 +184,6 @@ pub(crate) struct Doctor {
     /// Prints it as JSON
     #[arg(long)]
     pub(crate) json: bool,
-}
-
-/// `completions`.
-#[derive(Debug, clap::Args)]
-pub(crate) struct Completions {
-    /// For which shell
-    pub(crate) shell: Shell,
-}
-
-/// The shells whose completions are known.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Shell {
-    Bash,
-    Zsh,
-    Fish,
-    /// The names of all profiles, one a line: what the shells' completions ask for
-    #[value(hide = true)]
-    Profiles,
-    /// The same of all jails
-    #[value(hide = true)]
-    Jails,
 }
 
 /// `list`.
@@ -439,6 +423,7 @@ impl Args {
         | Verb::Disable(_)
         | Verb::Adopt(_)
         | Verb::Doctor(_)
+        | Verb::Schema
         | Verb::Completions(_) = args.verb
         {
             return Ok((args, Subject::Jail));
@@ -477,6 +462,7 @@ impl Args {
             | Verb::Disable(_)
             | Verb::Adopt(_)
             | Verb::Doctor(_)
+            | Verb::Schema
             | Verb::Completions(_) => &[],
             Verb::Plan(plan) => &plan.about.words,
             Verb::Explain(explain) => &explain.words,
@@ -499,6 +485,7 @@ impl Args {
             | Verb::Disable(_)
             | Verb::Adopt(_)
             | Verb::Doctor(_)
+            | Verb::Schema
             | Verb::Completions(_)
             | Verb::Ldd(_) => return None,
         };

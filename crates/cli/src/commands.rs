@@ -14,6 +14,7 @@ mod logs;
 mod plan;
 mod planned;
 mod run;
+mod schema;
 mod start;
 
 use std::path::{Path, PathBuf};
@@ -49,6 +50,7 @@ pub(crate) fn execute(args: Args, subject: &Subject, clock: Clock) -> Result<Exi
         Verb::Check(ask) => check::execute(ask, subject),
         Verb::Ldd(ldd) => ldd::execute(&ldd),
         Verb::Facts(ask) => facts::execute(ask, subject),
+        Verb::Schema => schema::execute(),
         Verb::Doctor(args) => doctor::execute(&args),
         Verb::Completions(args) => completions::execute(&args),
     }

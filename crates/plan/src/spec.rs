@@ -4,6 +4,7 @@ mod foreign;
 mod keys;
 pub mod layers;
 mod nul;
+pub mod schema;
 mod system;
 pub mod toml;
 pub mod words;

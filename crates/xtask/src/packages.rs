@@ -55,6 +55,7 @@ const PACKAGES: &[Package] = &[
     package("perl", "a runtime that is tested"),
     package("php8.2-fpm", "a daemon whose shipped profile is tested, and a runtime"),
     package("postgresql-15", "a daemon whose shipped profile is tested, and its clients"),
+    package("python3-jsonschema", "the validator that the schema of profiles is tried with"),
     package("python3-venv", "where the linker for FreeBSD is installed, and what fetches modules of others"),
     package("qemu-system-x86", "runs it"),
     package("qemu-user-static", "runs the loader of ARM, which the closure is compared with"),

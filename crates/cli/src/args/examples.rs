@@ -99,6 +99,7 @@ const EXAMPLES: &[(&str, &[(&str, &str)])] = &[
         ],
     ),
     ("doctor", &[("thinjail doctor", "status 0 where jails work"), ("thinjail doctor --json", "for programs")]),
+    ("schema", &[("thinjail schema >thinjail.schema.json", "and in a profile: #:schema ./thinjail.schema.json")]),
     (
         "completions",
         &[("thinjail completions bash >/usr/share/bash-completion/completions/thinjail", "for every user of bash")],

@@ -21,7 +21,7 @@ fn usage_errors_are_125_for_run_and_2_for_the_rest() {
 fn the_flags_of_other_tools_are_known() {
     thinjail(&["run", "-v", "/a:/b", "--", "sh"]).fails(125, "'-v'", "here a --mount with source and target");
     thinjail(&["plan", "--ro-bind", "/a", "/a", "sh"]).fails(2, "'--ro-bind'", "here it is `--read`");
-    thinjail(&["run", "--env-file", "x", "--", "sh"]).fails(125, "'--env-file'", "go into `env`");
+    thinjail(&["run", "--name", "x", "--", "sh"]).fails(125, "'--name'", "a jail has the name of its profile");
 }
 
 #[test]

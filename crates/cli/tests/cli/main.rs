@@ -10,5 +10,6 @@ mod ldd;
 mod profiles;
 mod programs;
 mod run_thinjail;
+mod schema;
 mod scratch;
 mod verbs;

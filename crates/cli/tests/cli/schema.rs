@@ -1,0 +1,67 @@
+//! The schema for editors, as a validator of others reads it: it says of a profile what the parser says.
+
+use std::process::Command;
+
+use thinjail_tests::{need, skip};
+
+use crate::run_thinjail::thinjail;
+use crate::scratch::Scratch;
+
+/// Prints a line for each file: whether it fits.
+const VALIDATE: &str = "
+import json, sys, tomllib
+from jsonschema import Draft7Validator
+schema = json.load(open(sys.argv[1]))
+Draft7Validator.check_schema(schema)
+for name in sys.argv[2:]:
+    print('fits' if Draft7Validator(schema).is_valid(tomllib.load(open(name, 'rb'))) else 'not')
+";
+
+/// Of each kind of value one that does not fit.
+const BAD: [&str; 12] = [
+    "usr = \"nobody\"",
+    "user = 5",
+    "read = \"/etc\"",
+    "read = [5]",
+    "tty = \"yes\"",
+    "command = 5",
+    "restart-limit = -1",
+    "descriptors = [\"3\"]",
+    "env = { A = 1 }",
+    "[limits]\nopenfiles = -1",
+    "[limits]\nwrite = \"5\"",
+    "[linux.linux]\nuser = \"x\"",
+];
+
+const BAD_MOUNTS: [&str; 3] =
+    ["[mount]\nsource = \"/a\"", "[[mount]]\ntarget = \"/a\"", "[[mount]]\nsource = \"/a\"\nreed = true"];
+
+#[test]
+fn the_schema_says_of_a_profile_what_the_parser_says() {
+    let python = need!(skip::program("/usr/bin/python3"));
+    // Of Debian, whatever else there may be.
+    let modules = Command::new(&python).args(["-c", "import tomllib, jsonschema"]).status();
+    let lacks = || skip::Lack::new("there is no jsonschema for python3 (Debian: python3-jsonschema)");
+    need!(modules.is_ok_and(|status| status.success()).then_some(()).ok_or_else(lacks));
+    let scratch = Scratch::new();
+    let root = concat!(env!("CARGO_MANIFEST_DIR"), "/../..");
+    let shipped = std::fs::read_dir(format!("{root}/profiles")).unwrap().map(|entry| entry.unwrap().path());
+    let mut good: Vec<String> = shipped.map(|path| path.to_str().unwrap().to_owned()).collect();
+    good.push(format!("{root}/crates/plan/tests/scenarios/everything/profile.toml"));
+    assert!(good.len() > 10, "{good:?}");
+    let bad = BAD.iter().chain(&BAD_MOUNTS).enumerate();
+    let bad: Vec<String> = bad.map(|(number, text)| scratch.file(&format!("bad{number}.toml"), text)).collect();
+    let schema = scratch.file("schema.json", thinjail(&["schema"]).works());
+    let output = Command::new(&python).args(["-c", VALIDATE, &schema]).args(&good).args(&bad).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let said = String::from_utf8(output.stdout).unwrap();
+    let expected = good.iter().map(|_| "fits").chain(bad.iter().map(|_| "not"));
+    for ((name, said), expected) in good.iter().chain(&bad).zip(said.lines()).zip(expected) {
+        assert_eq!(said, expected, "{name}");
+    }
+    assert_eq!(said.lines().count(), good.len() + bad.len());
+    // The parser agrees of those that do not fit.
+    for file in &bad {
+        assert!(thinjail(&["check", "--profile", file]).out.contains(&format!("{file}:")), "{file}");
+    }
+}
