@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::path::Path;
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 
 use thinjail_tests::client::{connect, port_free};
 use thinjail_tests::host::{Snapshot, alone};
@@ -12,10 +12,11 @@ use thinjail_tests::{binary, need, skip, wait};
 const LIBRARY: &str = include_str!("../../../share/rc.subr.jail");
 const PORT: u16 = 6047;
 
-/// Binds a socket in a directory that the script has made, as its user, and a port.
+/// Binds a socket in a directory that the script has made, as its user, and a port. It listens to SIGUSR1: a sh(1) that was
+/// started with SIGHUP ignored, as rc(8) is by init(8), can't.
 const PROGRAM: &str = "#!/bin/sh\n\
     echo \"$(id -u)\" >/data/uid || exit 1\n\
-    trap 'echo hup >>/data/said' HUP\n\
+    trap 'echo heard >>/data/said' USR1\n\
     nc -l -k -U /socket/node.sock &\n\
     one=$!\n\
     nc -l -k 127.0.0.1 6047 &\n\
@@ -50,7 +51,7 @@ fn script(temp: &TempDir) -> String {
          tjnode_status()\n{{\n\tpid=$(check_pidfile \"${{pidfile}}\" jail)\n\
          \tif [ -z \"${{pid}}\" ]; then\n\t\techo \"${{name}} is not running\"\n\t\treturn 1\n\tfi\n\
          \techo ${{name}} is running as pid $pid\n}}\n\n\
-         tjnode_reload()\n{{\n\tkillall -j ${{name}}_jail -HUP sh\n}}\n\n\
+         tjnode_reload()\n{{\n\tkillall -j ${{name}}_jail -USR1 sh\n}}\n\n\
          tjnode_jail_enable=YES\nrun_rc_command \"$1\"\n"
     )
 }
@@ -60,8 +61,15 @@ struct Node {
 }
 
 impl Node {
+    /// By files and not by pipes: what it starts with daemon(8) keeps standard output for as long as it runs.
     fn tries(&self, action: &str) -> Output {
-        Command::new("sh").args([&self.script, action]).output().unwrap()
+        let temp = TempDir::new();
+        let file = |name: &str| fs::File::create(temp.at(name)).unwrap();
+        let mut shell = Command::new("sh");
+        shell.args([&self.script, action]).stdin(Stdio::null()).stdout(file("out")).stderr(file("err"));
+        let status = shell.status().unwrap();
+        let read = |name: &str| fs::read(temp.at(name)).unwrap();
+        Output { status, stdout: read("out"), stderr: read("err") }
     }
 
     #[track_caller]
@@ -83,6 +91,7 @@ fn a_script_written_for_the_port_runs_unchanged_and_leaves_nothing() {
     let temp = TempDir::new();
     let library = LIBRARY.replace("/usr/local/bin/thinjail", &binary::thinjail().display().to_string());
     temp.file("rc.subr.jail", library);
+    temp.dir("home");
     temp.program("home/tj-node", PROGRAM);
     let data = temp.dir("home/data");
     assert!(Command::new("chown").arg("nobody").arg(&data).status().unwrap().success());

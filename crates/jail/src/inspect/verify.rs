@@ -81,7 +81,7 @@ mod tests {
     use thinjail_plan::path::HostPath;
     use thinjail_plan::resolve::resolve;
     use thinjail_plan::spec::{Spec, Words};
-    use thinjail_plan::step::Step;
+    use thinjail_plan::step::{Content, Step};
     use thinjail_plan::wants::wants;
 
     use super::super::inspect;
@@ -113,7 +113,9 @@ mod tests {
     #[test]
     fn a_library_left_out_is_found_out() {
         let (host, facts, mut plan, library) = shell();
-        plan.inside.retain(|planned| !is_of(&planned.step, &library));
+        for steps in [&mut plan.host, &mut plan.inside] {
+            steps.retain(|planned| !is_of(&planned.step, &library));
+        }
         let problem = verify(&host, &plan, &facts).unwrap_err();
         assert!(problem.what.contains(&format!("{} would not be found", library.name)), "{problem:?}");
         assert!(problem.help.unwrap().contains("LD_LIBRARY_PATH="));
@@ -124,9 +126,10 @@ mod tests {
         let (host, facts, mut plan, library) = shell();
         let other = inspect(&host, &Wants { paths: [HostPath::new("/bin/sh").unwrap()].into(), ..Wants::default() });
         let PathFact::Found(other) = &other.paths.values().next().unwrap() else { panic!("no shell") };
-        for planned in &mut plan.inside {
-            let is_library = is_of(&planned.step, &library);
-            if let (Step::Bind { source, .. }, true) = (&mut planned.step, is_library) {
+        for planned in plan.host.iter_mut().chain(&mut plan.inside).filter(|planned| is_of(&planned.step, &library)) {
+            // A host that mounts no single files has copies of them.
+            if let Step::Bind { source, .. } | Step::PutFile { content: Content::Copy(source), .. } = &mut planned.step
+            {
                 source.path = HostPath::from_path(&other.real).unwrap();
             }
         }
