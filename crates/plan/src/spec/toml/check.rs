@@ -106,6 +106,10 @@ fn entry(key: &str, name: &Spanned<DeString<'_>>, item: &Spanned<DeValue<'_>>, s
         {
             Ok(())
         }
+        // What others write for no limit.
+        (Shape::NumbersOrTexts, DeValue::Integer(number)) if number.as_str().starts_with('-') => {
+            Err(wrong(key, item, shape).help(format!("write {} = \"unlimited\"", shortened(name.get_ref()))))
+        }
         _ => Err(wrong(key, item, shape)),
     }
 }
@@ -216,6 +220,10 @@ fn instead(value: &DeValue<'_>, shape: Shape) -> Option<String> {
         }
         (Shape::Numbers | Shape::NumbersAndNames, DeValue::Integer(number)) if number.radix() == 10 => {
             Some(format!("[{}]", number.as_str()))
+        }
+        // One of a kind that there is one of.
+        (Shape::Text | Shape::SwitchOrText, DeValue::Array(list)) if list.len() == 1 => {
+            list.iter().find_map(|item| item.get_ref().as_str()).map(|text| format!("{:?}", shortened(text)))
         }
         (Shape::Text | Shape::SwitchOrText, DeValue::Integer(number)) if number.radix() == 10 => {
             Some(format!("{:?}", number.as_str()))
