@@ -33,6 +33,7 @@ Chores of thinjail.
                                   fuzz the parsers and the walk, 15 s each, from the corpus in fuzz/
   cargo xtask deny                check the dependencies against deny.toml
   cargo xtask vm test             the system tests in a virtual machine: Linux 6.1, systemd, cgroup v2
+  cargo xtask vm cut              the machine is cut off while jails run, and started again
   cargo xtask vm run DIR SCRIPT   run `sh SCRIPT` in a copy of DIR in that machine
   cargo xtask init test           the services under sysvinit, OpenRC and runit, booted in namespaces
   cargo xtask freebsd toolchain   make the cross toolchain for FreeBSD, below target/
@@ -68,6 +69,7 @@ fn run(words: &[&str]) -> Result<bool> {
             println!("{totals}");
             Ok(totals.failed == 0)
         }
+        ["vm", "cut"] => vm::cut(&workspace),
         ["vm", "run", dir, script] => vm::run(&workspace, std::path::Path::new(dir), script, |line| println!("{line}")),
         ["init", "test"] => {
             let totals = init::test(&workspace)?;

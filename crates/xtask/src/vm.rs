@@ -136,13 +136,21 @@ pub(crate) fn run(workspace: &Workspace, dir: &Path, script: &str, mut each: imp
     qemu.args(["-append", "root=/dev/vda rw console=ttyS0 quiet systemd.show_status=0 panic=-1"]);
     qemu.arg("-drive").arg(format!("file={},format=raw,if=virtio,cache=unsafe", image.display()));
     let mut status = None;
-    command::lines(&mut qemu, |line| {
-        let line = line.trim_end_matches('\r');
-        match line.strip_prefix("vm-status ") {
-            Some(code) => status = code.trim().parse::<i32>().ok(),
-            None => each(line),
+    // Once more from the same disk, where the script has cut the machine off and says so.
+    for _ in 0..2 {
+        let mut again = false;
+        command::lines(&mut qemu, |line| {
+            let line = line.trim_end_matches('\r');
+            match line.strip_prefix("vm-status ") {
+                Some(code) => status = code.trim().parse::<i32>().ok(),
+                None if line == "vm-again" => again = true,
+                None => each(line),
+            }
+        })?;
+        if !again || status.is_some() {
+            break;
         }
-    })?;
+    }
     let _ = fs::remove_file(&image);
     match status {
         Some(code) => Ok(code == 0),
@@ -150,10 +158,54 @@ pub(crate) fn run(workspace: &Workspace, dir: &Path, script: &str, mut each: imp
     }
 }
 
+/// The script that cuts the machine off, and looks at what is left.
+const CUT: &str = include_str!("../vm-cut.sh");
+
+/// What comes first in a script that ends with [`CUT_OFF`]: its second half, with the status of the first.
+const CUT_AFTER: &str = "\
+if [ -e .cut ]; then
+status=$(cat .cut)
+if sh vm-cut.sh after; then echo 'test result: ok. 1 passed; 0 failed; 0 ignored; 0 measured; 0 filtered out'
+else echo 'test result: FAILED. 0 passed; 1 failed; 0 ignored; 0 measured; 0 filtered out'; status=1
+fi
+exit \"$status\"
+fi
+";
+
+/// What comes last. It only goes on where it could not be done.
+const CUT_OFF: &str = "echo \"$status\" >.cut\nsh vm-cut.sh before\nrm .cut\nstatus=1\n";
+
+/// `cargo xtask vm cut`: only that.
+pub(crate) fn cut(workspace: &Workspace) -> Result<bool> {
+    let dir = workspace.dir("vm")?.join("cut");
+    if dir.exists() {
+        fs::remove_dir_all(&dir).context(|| format!("remove {}", dir.display()))?;
+    }
+    fs::create_dir_all(&dir).context(|| format!("make {}", dir.display()))?;
+    let thinjail = build(&mut workspace.cargo(&["build", "--locked"]))?;
+    let thinjail = crate::programs::thinjail(&thinjail)?;
+    fs::copy(thinjail, dir.join("thinjail")).context(|| format!("copy {}", thinjail.display()))?;
+    fs::write(dir.join("vm-cut.sh"), CUT).context(|| "write vm-cut.sh".to_owned())?;
+    let script = format!("{CUT_AFTER}chown -R 0:0 .\nstatus=0\nuname -sr\n{CUT_OFF}exit 1\n");
+    fs::write(dir.join("run.sh"), script).context(|| "write run.sh".to_owned())?;
+    run(workspace, &dir, "run.sh", |line| println!("vm: {line}"))
+}
+
 /// The system tests that run in the machine: what depends on the kernel's version or on the init system. Each needs nothing
 /// from outside. Not those that start hundreds of jails at random moments, which take too long in emulation.
-const TESTS: &[&str] =
-    &["article", "daemons", "exact", "hardening", "init", "isolation", "limits", "refusals", "seccomp", "supervision"];
+const TESTS: &[&str] = &[
+    "article",
+    "daemons",
+    "exact",
+    "hardening",
+    "init",
+    "isolation",
+    "limits",
+    "refresh",
+    "refusals",
+    "seccomp",
+    "supervision",
+];
 
 /// `cargo xtask vm test`: the system tests on the machine's kernel.
 pub(crate) fn test(workspace: &Workspace, no_skips: bool) -> Result<Totals> {
@@ -186,15 +238,20 @@ pub(crate) fn test(workspace: &Workspace, no_skips: bool) -> Result<Totals> {
     let root = workspace.root().display();
     let probe = probe.ok_or_else(|| Error::new("find the probe among what was built"))?;
     let home = probe.parent().unwrap_or(&probe).display();
+    fs::write(dir.join("vm-cut.sh"), CUT).context(|| "write vm-cut.sh".to_owned())?;
     let mut script = format!(
-        "mkdir -p '{root}' '{home}'\ncp -a profiles '{root}/'\ncp probe '{home}/'\nexport THINJAIL_BIN=$PWD/thinjail THINJAIL_SKIPS=$PWD/skips THINJAIL_INIT=systemd\n\
+        "{CUT_AFTER}mkdir -p '{root}' '{home}'\ncp -a profiles '{root}/'\ncp probe '{home}/'\nexport THINJAIL_BIN=$PWD/thinjail THINJAIL_SKIPS=$PWD/skips THINJAIL_INIT=systemd\n\
          mkdir -p /usr/share/thinjail\ncp profiles/*.toml /usr/share/thinjail/\n\
          chown -R 0:0 .\n: >skips\nstatus=0\nuname -sr\n"
     );
     for name in &names {
-        script.push_str(&format!("./{name} --test-threads=1 || status=1\n"));
+        // What a kernel of that age does otherwise is in one test of it; the others take long in emulation.
+        let which = if name == "refresh" { " a_swapped_file" } else { "" };
+        script.push_str(&format!("./{name} --test-threads=1{which} || status=1\n"));
     }
-    script.push_str("while read -r line; do echo \"vm-skip $line\"; done <skips\nexit $status\n");
+    script.push_str("while read -r line; do echo \"vm-skip $line\"; done <skips\n");
+    script.push_str(CUT_OFF);
+    script.push_str("exit $status\n");
     fs::write(dir.join("run.sh"), script).context(|| "write run.sh".to_owned())?;
     let mut totals = Totals::default();
     let passed = run(workspace, &dir, "run.sh", |line| {
