@@ -142,3 +142,24 @@ fn a_service_may_have_another_name_than_its_profile() {
         assert!(done.stdout.contains(said), "{said}: {}", done.stdout);
     }
 }
+
+#[test]
+fn a_sysv_script_hands_on_what_is_not_installed_and_not_configured() {
+    need!(skip::path("/lib/lsb/init-functions"));
+    let text = printed("sysv", "nginx").into_values().next().unwrap();
+    let line = text.lines().find(|line| line.starts_with("THINJAIL=")).unwrap();
+    let temp = TempDir::new();
+    let run = |thinjail: &str, verb: &str| {
+        let script = temp.file("script", text.replace(line, &format!("THINJAIL={thinjail}")));
+        Command::new("/bin/sh").arg(script).arg(verb).output().unwrap().status.code()
+    };
+    assert_eq!(run("/nowhere/thinjail", "start"), Some(5));
+    assert_eq!(run("/nowhere/thinjail", "status"), Some(4));
+    assert_eq!(run("/nowhere/thinjail", "stop"), Some(5));
+    // What thinjail says of itself is what the script says.
+    for (verb, code) in [("start", 5), ("start", 6), ("status", 3), ("status", 1), ("status", 0), ("stop", 0)] {
+        let stand_in = temp.program("stand-in", format!("#!/bin/sh\nexit {code}\n"));
+        assert_eq!(run(&stand_in.display().to_string(), verb), Some(code), "{verb}");
+    }
+    assert_eq!(run("/bin/true", "no-such-verb"), Some(2));
+}

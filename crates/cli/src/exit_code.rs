@@ -13,6 +13,10 @@ pub(crate) enum Exit {
     NotRunning,
     /// `status`: it could not be found out.
     Unknown,
+    /// `start`, `restart`: there is no such program, or it can't be executed.
+    NotInstalled,
+    /// `start`, `restart`: there is no such profile.
+    NotConfigured,
     /// `exec`, `shell`, `reload`, `refresh`, `kill`: the jail does not run.
     NoJail,
     /// `run`: thinjail itself failed, and nothing was started.
@@ -61,6 +65,8 @@ impl Exit {
             Self::Usage => 2,
             Self::NotRunning => 3,
             Self::Unknown => 4,
+            Self::NotInstalled => 5,
+            Self::NotConfigured => 6,
             Self::NoJail => 7,
             Self::Ours => 125,
             Self::NotExecutable => 126,

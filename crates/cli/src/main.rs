@@ -26,19 +26,25 @@ fn thinjail(argv: Vec<OsString>) -> i32 {
     bug::report_panics();
     args::remember(&argv);
     // A command line that can't be parsed may still be one of `run`, whose exit codes are the program's.
-    let running = argv.get(1).is_some_and(|verb| ["run", "exec", "shell"].iter().any(|runs| verb == runs));
+    let verb = argv.get(1).and_then(|verb| verb.to_str()).unwrap_or_default().to_owned();
+    let running = ["run", "exec", "shell"].contains(&verb.as_str());
     let done = match Args::parse(&argv) {
         Ok((args, subject)) => commands::execute(args, &subject, clock),
         Err(Stop::Answer(text)) => report::answer(&text).map(|()| Exit::Ok),
         Err(Stop::Help(text)) => {
             report::line(&text);
-            Ok(if running { Exit::Ours } else { Exit::Usage })
+            Ok(match verb.as_str() {
+                _ if running => Exit::Ours,
+                // 2 of a status would be a jail that is dead and has left its lock.
+                "status" => Exit::Unknown,
+                _ => Exit::Usage,
+            })
         }
         Err(Stop::Failure(failure)) => Err(failure),
     };
     let exit = done.unwrap_or_else(|failure| {
         report::failure(&failure);
-        if running { failure.exit_of_run() } else { failure.exit() }
+        if running { failure.exit_of_run() } else { failure.exit(&verb) }
     });
     exit.number().into()
 }

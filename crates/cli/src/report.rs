@@ -19,6 +19,8 @@ pub(crate) enum Kind {
     NotExecutable,
     /// There is no such program.
     NotFound,
+    /// There is no such profile.
+    NotConfigured,
 }
 
 /// Why a verb failed. Printed as one block.
@@ -47,6 +49,11 @@ impl Failure {
         Self { kind: Kind::Usage, ..Self::new(what) }
     }
 
+    /// There is no such profile.
+    pub(crate) fn not_configured(what: impl Into<String>) -> Self {
+        Self { kind: Kind::NotConfigured, ..Self::new(what) }
+    }
+
     /// With why it failed.
     pub(crate) fn cause(self, cause: impl ToString) -> Self {
         Self { cause: Some(cause.to_string()), ..self }
@@ -60,17 +67,20 @@ impl Failure {
     /// The exit code of `run`.
     pub(crate) fn exit_of_run(&self) -> Exit {
         match self.kind {
-            Kind::Usage | Kind::Failed => Exit::Ours,
+            Kind::Usage | Kind::Failed | Kind::NotConfigured => Exit::Ours,
             Kind::NotExecutable => Exit::NotExecutable,
             Kind::NotFound => Exit::NotFound,
         }
     }
 
-    /// The exit code of every other verb.
-    pub(crate) fn exit(&self) -> Exit {
-        match self.kind {
-            Kind::Usage => Exit::Usage,
-            Kind::Failed | Kind::NotExecutable | Kind::NotFound => Exit::No,
+    /// The exit code of another verb. Init scripts hand on those of some, and the Linux Standard Base says what they mean.
+    pub(crate) fn exit(&self, verb: &str) -> Exit {
+        match (verb, self.kind) {
+            ("status", _) => Exit::Unknown,
+            (_, Kind::Usage) => Exit::Usage,
+            ("start" | "restart", Kind::NotFound | Kind::NotExecutable) => Exit::NotInstalled,
+            ("start" | "restart", Kind::NotConfigured) => Exit::NotConfigured,
+            (_, Kind::Failed | Kind::NotExecutable | Kind::NotFound | Kind::NotConfigured) => Exit::No,
         }
     }
 }
@@ -200,11 +210,13 @@ mod tests {
     fn run_keeps_its_own_codes_apart_from_those_of_other_verbs() {
         let codes = |kind| {
             let failure = Failure { kind, ..Failure::new("x") };
-            (failure.exit_of_run().number(), failure.exit().number())
+            let of = |verb| failure.exit(verb).number();
+            (failure.exit_of_run().number(), of("plan"), of("start"), of("status"))
         };
-        assert_eq!(codes(Kind::Usage), (125, 2));
-        assert_eq!(codes(Kind::Failed), (125, 1));
-        assert_eq!(codes(Kind::NotExecutable), (126, 1));
-        assert_eq!(codes(Kind::NotFound), (127, 1));
+        assert_eq!(codes(Kind::Usage), (125, 2, 2, 4));
+        assert_eq!(codes(Kind::Failed), (125, 1, 1, 4));
+        assert_eq!(codes(Kind::NotExecutable), (126, 1, 5, 4));
+        assert_eq!(codes(Kind::NotFound), (127, 1, 5, 4));
+        assert_eq!(codes(Kind::NotConfigured), (125, 1, 6, 4));
     }
 }

@@ -101,3 +101,26 @@ fn a_name_that_runs_is_not_started_twice() {
     names.stop("scenario-one");
     before.assert_same_now(&[names.temp.path()]);
 }
+
+#[test]
+fn init_scripts_hear_what_the_linux_standard_base_says() {
+    need!(skip::jails());
+    let _alone = alone();
+    let names = Names::new();
+    let [one, two] = NAMES;
+    for verb in ["start", "restart"] {
+        names.thinjail(&[verb, "no-such-profile"]).expect_code(6).expect_stderr(&["there is no profile"]);
+    }
+    names.temp.profile(two, "command = \"/usr/bin/no-such-program\"\nuser = \"root\"\n");
+    names.thinjail(&["start", two]).expect_code(5).expect_stderr(&["/usr/bin/no-such-program"]);
+    names.thinjail(&["status", two]).expect_code(3);
+    names.thinjail(&["status", "--no-such-flag", two]).expect_code(4);
+    names.thinjail(&["stop", "--no-such-flag", two]).expect_code(2);
+    names.thinjail(&["reload", two]).expect_code(7);
+    names.thinjail(&["stop", two]).expect_code(0);
+    names.start(one);
+    names.thinjail(&["status", one]).expect_code(0);
+    names.thinjail(&["start", one]).expect_code(0);
+    names.stop(one);
+    names.thinjail(&["status", one]).expect_code(3);
+}

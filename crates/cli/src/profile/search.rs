@@ -113,7 +113,7 @@ fn listed(directory: &Path) -> Result<Vec<(std::ffi::OsString, PathBuf)>, Failur
 /// There is no such profile; and which one may have been meant.
 pub(super) fn missing(name: &str, directories: &[PathBuf]) -> Failure {
     let places: Vec<_> = directories.iter().map(|dir| dir.display().to_string()).collect();
-    let failure = Failure::new(format!("there is no profile {name:?} in {}", places.join(" or ")));
+    let failure = Failure::not_configured(format!("there is no profile {name:?} in {}", places.join(" or ")));
     let there = names(directories);
     if let Some(near) = thinjail_plan::nearest::nearest(name, there.iter().map(String::as_str)) {
         return failure
