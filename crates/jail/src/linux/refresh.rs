@@ -3,7 +3,8 @@
 //! Everything is opened, judged and made read-only outside. A process of ours then enters the jail's mount namespace and no
 //! other one, where nobody sees it. It opens the places below the root without following any link; what it finds there has to
 //! be a mount, which nobody in a jail can make, move or take away. From Linux 6.5 on the new file is mounted beneath the old one,
-//! and that is taken away then: there is no moment without either. Before that it is mounted upon the old one, which stays.
+//! and that is taken away then: there is no moment without either. Before that the old one goes first, and for a moment there is
+//! only the empty file that it was mounted upon.
 
 use std::ffi::CString;
 use std::io::{self, Read as _, Write as _};
@@ -177,13 +178,17 @@ fn mount(root: &OwnedFd, at: &CString, file: &OwnedFd) -> Result<bool, Errno> {
         return Err(Errno::XDEV);
     }
     let upon = MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH | MoveMountFlags::MOVE_MOUNT_T_EMPTY_PATH;
-    match move_mount(file, c"", &old, c"", upon | MoveMountFlags::MOVE_MOUNT_BENEATH) {
-        Ok(()) => {}
-        Err(Errno::INVAL) => return move_mount(file, c"", &old, c"", upon).map(|()| true),
-        Err(error) => return Err(error),
+    let beneath = move_mount(file, c"", &old, c"", upon | MoveMountFlags::MOVE_MOUNT_BENEATH);
+    if !matches!(beneath, Ok(()) | Err(Errno::INVAL)) {
+        return beneath.map(|()| true);
     }
     // By the descriptor, through the directory of our own descriptors that we stand in.
     unmount(old.as_raw_fd().to_string(), UnmountFlags::DETACH)?;
+    if beneath.is_err() {
+        // Nothing is mounted upon a file that another one has taken the name of, so the old one had to go first.
+        let point = fs::openat2(root, at, OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC, Mode::empty(), WITHIN)?;
+        move_mount(file, c"", &point, c"", upon)?;
+    }
     Ok(true)
 }
 
