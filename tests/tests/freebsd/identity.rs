@@ -4,7 +4,10 @@ use std::process::Command;
 
 use thinjail_tests::host::alone;
 use thinjail_tests::jail::thinjail;
+use thinjail_tests::temp::TempDir;
 use thinjail_tests::{need, skip};
+
+use crate::up;
 
 /// What a command of the host says.
 fn host(program: &str, args: &[&str]) -> String {
@@ -58,4 +61,22 @@ fn the_login_class_is_the_users() {
     assert!(["daemon", "root", "default"].contains(&class), "{class:?}");
     let nobody = thinjail(["run", "--user", "nobody", "--programs", "ps", "--"]).args(script).run();
     assert_eq!(nobody.expect_code(0).stdout.trim(), host("id", &["-c"]).trim().replace("daemon", "default"));
+}
+
+#[test]
+fn exec_runs_one_static_file_as_the_jails_user_and_puts_nothing_into_it() {
+    need!(skip::root());
+    let id = need!(skip::path("/rescue/id")).display().to_string();
+    let _alone = alone();
+    let temp = TempDir::new();
+    let mut jail = up(&temp, "execs", "user = \"nobody\"\n");
+    let mounts = thinjail_tests::freebsd::mounts();
+    for (user, uid) in [(&[][..], "65534\n"), (&["--user", "root"], "0\n")] {
+        let said = thinjail(["exec"]).args(user).args(["execs", &id, "-u"]).run();
+        assert_eq!(said.expect_code(0).stdout, uid);
+    }
+    assert_eq!(thinjail_tests::freebsd::mounts(), mounts);
+    thinjail(["exec", "execs", "/bin/echo"]).run().expect_code(125).expect_stderr(&["files to start", "/rescue"]);
+    assert!(jail.ended().is_none());
+    jail.stop();
 }

@@ -8,7 +8,6 @@ use std::io;
 use std::os::fd::AsRawFd;
 
 use rustix::fs::{Mode, RawMode};
-use rustix::process::DumpableBehavior;
 use thinjail_plan::join::Joined;
 use thinjail_plan::plan::{Exec, Plan};
 use thinjail_plan::step::{Content, Source, Step};
@@ -38,8 +37,7 @@ pub(crate) fn exec(joined: &Joined, running: &Running, _terminal: bool) -> Resul
     let class = LoginClass::of_user(ids.uid).map_err(|cause| failed("read the login class for", cause))?;
     let limits = own_rlimits(&plan.exec)?;
     // Also once it is the command: whoever is this user inside may not look into it.
-    rustix::process::set_dumpable_behavior(None, DumpableBehavior::NotDumpableExecPreserved)
-        .map_err(|cause| failed("keep others from tracing", cause.into()))?;
+    process::refuse_tracing().map_err(|cause| failed("keep others from tracing", cause))?;
     for descriptor in [0, 1, 2] {
         if process::is_directory(descriptor) {
             let cause = io::Error::other("it is a directory of the host, and a way out of the jail");

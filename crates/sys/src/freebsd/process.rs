@@ -150,3 +150,17 @@ pub fn set_cpus(Jid(jid): Jid, cpus: &[usize]) -> io::Result<()> {
     };
     if status == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
+
+/// `procctl(P_PID, getpid(), PROC_TRACE_CTL, &PROC_TRACE_CTL_DISABLE_EXEC)`: nobody traces us, nor what we execute. rustix hands
+/// the kernel the number in the pointer's place, which is EFAULT.
+///
+/// procctl(2).
+pub fn refuse_tracing() -> io::Result<()> {
+    let mut what = libc::PROC_TRACE_CTL_DISABLE_EXEC;
+    // SAFETY: takes nothing.
+    let own = unsafe { libc::getpid() };
+    // SAFETY: the kernel reads one int, which lives through the call.
+    let done =
+        unsafe { libc::procctl(libc::P_PID, libc::id_t::from(own), libc::PROC_TRACE_CTL, (&raw mut what).cast()) };
+    if done == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}
