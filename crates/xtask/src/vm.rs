@@ -193,19 +193,8 @@ pub(crate) fn cut(workspace: &Workspace) -> Result<bool> {
 
 /// The system tests that run in the machine: what depends on the kernel's version or on the init system. Each needs nothing
 /// from outside. Not those that start hundreds of jails at random moments, which take too long in emulation.
-const TESTS: &[&str] = &[
-    "article",
-    "daemons",
-    "exact",
-    "hardening",
-    "init",
-    "isolation",
-    "limits",
-    "refresh",
-    "refusals",
-    "seccomp",
-    "supervision",
-];
+const TESTS: &[&str] =
+    &["article", "daemons", "exact", "hardening", "init", "isolation", "limits", "refusals", "seccomp", "supervision"];
 
 /// `cargo xtask vm test`: the system tests on the machine's kernel.
 pub(crate) fn test(workspace: &Workspace, no_skips: bool) -> Result<Totals> {
@@ -245,9 +234,7 @@ pub(crate) fn test(workspace: &Workspace, no_skips: bool) -> Result<Totals> {
          chown -R 0:0 .\n: >skips\nstatus=0\nuname -sr\n"
     );
     for name in &names {
-        // What a kernel of that age does otherwise is in one test of it; the others take long in emulation.
-        let which = if name == "refresh" { " a_swapped_file" } else { "" };
-        script.push_str(&format!("./{name} --test-threads=1{which} || status=1\n"));
+        script.push_str(&format!("./{name} --test-threads=1 || status=1\n"));
     }
     script.push_str("while read -r line; do echo \"vm-skip $line\"; done <skips\n");
     script.push_str(CUT_OFF);
