@@ -23,7 +23,7 @@ fn restart_takes_what_the_profile_says_by_now_and_one_with_a_mistake_leaves_it_r
     jail.write("frobnicate = 1");
     jail.ask("restart").expect_code(1).expect_stderr(&["frobnicate"]);
     jail.write(&profile(1002).replace(BUSYBOX, "/nonexistent/program"));
-    jail.ask("restart").expect_code(1).expect_stderr(&["/nonexistent/program"]);
+    jail.ask("restart").expect_code(5).expect_stderr(&["/nonexistent/program"]);
     assert!(first.runs() && command().contains("1001"));
     jail.write(&profile(1002));
     jail.ask("restart").expect_code(0);
