@@ -128,6 +128,8 @@ fn exec(jail: &Plan, tool: &Plan, own_user: bool, env: &[(String, String)]) -> c
     }
     exec.capabilities.extend(shield.map(|name| (*name).to_owned()));
     exec.capabilities.sort();
+    // What a command says of itself is nothing that the daemon says.
+    exec.env.retain(|(name, _)| name != "NOTIFY_SOCKET");
     for (name, value) in env {
         exec.env.retain(|(other, _)| other != name);
         exec.env.push((name.clone(), value.clone()));

@@ -117,6 +117,7 @@ fn it_runs_as_the_jail_s_user_or_another_with_one_capability_that_the_daemon_has
     );
     jail.exec.capabilities = vec!["block_suspend".into(), "chown".into()];
     assert_eq!(joined(&jail, &tool).plan.exec.capabilities, ["block_suspend", "chown", "wake_alarm"]);
+    jail.exec.env.push(("NOTIFY_SOCKET".into(), "/.notify".into()));
     let env = [("TERM".to_owned(), "vt100".to_owned())];
     let own = join(&jail, &tool, true, &env).unwrap().plan.exec;
     assert_eq!(
@@ -124,6 +125,7 @@ fn it_runs_as_the_jail_s_user_or_another_with_one_capability_that_the_daemon_has
         (tool.exec.ids, vec!["wake_alarm".to_owned()], RootPath::root())
     );
     assert!(own.env.contains(&env[0]) && own.env.is_sorted());
+    assert!(own.env.iter().all(|(name, _)| name != "NOTIFY_SOCKET"), "it would speak for the daemon");
 }
 
 #[test]

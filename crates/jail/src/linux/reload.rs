@@ -4,7 +4,7 @@ use std::io::{self, Write as _};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use rustix::fs::OFlags;
-use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open};
+use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 use thinjail_plan::plan::Plan;
 use thinjail_plan::step::Step;
 use thinjail_sys::linux::process::{self, CloneFlags, Side};
@@ -83,6 +83,16 @@ impl<'a> Reloads<'a> {
             self.helper = Some(help(&Place { plan, made, member: main.as_fd() }, self.output.as_ref())?);
         }
         Ok(())
+    }
+}
+
+impl Drop for Reloads<'_> {
+    fn drop(&mut self) {
+        // Its jail is gone. The next life of the jail has another, and nobody would hear of this one's end.
+        if let Some(helper) = self.helper.take() {
+            let _ = pidfd_send_signal(&helper.fd, Signal::KILL);
+            let _ = super::supervisor::reap(helper.pid);
+        }
     }
 }
 
