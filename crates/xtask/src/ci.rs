@@ -23,7 +23,6 @@ const STAGES: &[Stage] = &[
         *totals += counted;
         Ok(counted.failed == 0 && counted.passed > 0)
     }),
-    ("fuzz", |workspace, _| fuzz::run(workspace, fuzz::SHORT, fuzz::TARGETS)),
     ("docs", docs),
     ("man", man),
     ("shell", shell),
@@ -38,6 +37,7 @@ const MACHINE: Stage = ("vm", |workspace, totals| {
 
 /// What runs beside it.
 const BESIDE: &[Stage] = &[
+    ("fuzz", |workspace, _| fuzz::run(workspace, fuzz::SHORT, fuzz::TARGETS)),
     ("hello", hello),
     ("alone", alone),
     ("freebsd", |workspace, _| Ok(freebsd::check(workspace)? & freebsd::build(workspace)? && cross_linked(workspace)?)),
