@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 /// Long enough for a busy machine; a test that gets here has failed.
-pub const PATIENCE: Duration = Duration::from_secs(20);
+pub const PATIENCE: Duration = Duration::from_secs(45);
 
 /// Asks again and again until there is an answer; none once the time is up.
 pub fn poll<T>(patience: Duration, mut ask: impl FnMut() -> Option<T>) -> Option<T> {

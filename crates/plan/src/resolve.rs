@@ -38,7 +38,7 @@ mod ways;
 
 use crate::defaults;
 use crate::doubts::doubts;
-use crate::facts::{Facts, System, SystemKind};
+use crate::facts::{Facts, PathFact, System, SystemKind};
 use crate::path::RootPath;
 use crate::plan::{Plan, Ready};
 use crate::spec::{Spec, TmpSize};
@@ -79,11 +79,19 @@ pub fn resolve(name: &str, spec: &Spec, facts: &Facts) -> Result<Plan, Vec<Probl
         SystemKind::Linux => linux::base(spec, facts, &mut inside, &mut report),
         SystemKind::FreeBsd => freebsd::base(spec, facts, &mut inside, &mut report),
     }
-    for wish in wishes(spec, kind) {
+    let all = wishes(spec, kind);
+    let writable = links::Writable::of(all.iter().flatten(), facts);
+    for wish in all {
         if let Some(wish) = report.keep(wish) {
+            if let Some(PathFact::Found(found)) = facts.paths.get(&wish.source)
+                && report.keep(writable.judge(&wish.said, found)).is_none()
+            {
+                continue;
+            }
             host.extend(mounts::place(&wish, &who, facts, &mut inside, &mut report));
         }
     }
+    env_files::check(spec, &writable, facts, &mut report);
     for path in &spec.secrets {
         let put = secrets::place(path, &who, facts, &mut inside);
         report.keep(put);
@@ -110,7 +118,7 @@ pub fn resolve(name: &str, spec: &Spec, facts: &Facts) -> Result<Plan, Vec<Probl
     report.keep(service::socket(spec, landlocked, &mut inside));
 
     let mut steps = inside.finish(facts, &mut report);
-    let fresh = fresh::find(&steps, &inside, facts);
+    let fresh = fresh::find(&steps, &inside, &writable, facts);
     fresh::check(spec, (kind, landlocked, alone, own), &fresh, &mut report);
     if landlocked {
         steps = isolated::rules(steps, spec, facts, &mut report);

@@ -122,7 +122,7 @@ fn a_server_in_java_trusts_its_own_authority_and_knows_those_of_the_host() {
     let mut jail = thinjail(["run", "java"]).profiles(&profiles).spawn();
     jail.wait_until("the server in Java", |_| listens(8184).then_some(()));
     let get =
-        |path: &str| ask(Path::new("curl"), &["-sS", "--max-time", "20", &format!("http://127.0.0.1:8184/{path}")]);
+        |path: &str| ask(Path::new("curl"), &["-sS", "--max-time", "120", &format!("http://127.0.0.1:8184/{path}")]);
     assert_eq!(get("own"), "status 200");
     // Its list of authorities was read, which is at the end of a link out of the Java home: an empty one is another error.
     let refused = get("host");

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use thinjail_closure::tree::{Kind, Resolved};
 
+use super::links::Writable;
 use super::problem::{Problem, Report};
 use crate::facts::{EnvFileFact, Facts, PathFact};
 use crate::path::HostPath;
@@ -22,6 +23,23 @@ pub(super) fn resolve(spec: &Spec, facts: &Facts, report: &mut Report) -> Vec<En
     }
     files.retain(|file| !file.names.is_empty());
     files
+}
+
+/// None of them may be what the program itself has written, or points to.
+pub(super) fn check(spec: &Spec, writable: &Writable, facts: &Facts, report: &mut Report) {
+    for written in &spec.env_file {
+        let path = HostPath::new(written).ok();
+        let Some(PathFact::Found(found)) = path.and_then(|path| facts.paths.get(&path)) else { continue };
+        let said = format!("env-file = {written:?}");
+        let own = writable.holds(&found.real);
+        report.keep(writable.judge(&said, found));
+        if own {
+            report.problem(
+                Problem::setup(format!("{said}: the program may write to it, and so choose its own environment"))
+                    .help("keep it elsewhere"),
+            );
+        }
+    }
 }
 
 /// The environment without what is in the files.

@@ -7,6 +7,7 @@ use std::path::Path;
 use thinjail_closure::tree::{Kind, Resolved};
 
 use super::inside::{Inside, Origin};
+use super::links::Writable;
 use super::problem::{Problem, Report};
 use super::{links, mounts};
 use crate::facts::{Facts, PathFact, ProgramFact, SystemKind};
@@ -16,7 +17,7 @@ use crate::spec::Spec;
 use crate::step::{Content, Planned, Source, Step};
 
 /// Those that are only read, and loaded by no program of the plan: one that runs keeps the library that it began with.
-pub(super) fn find(steps: &[Planned], inside: &Inside, facts: &Facts) -> Vec<Fresh> {
+pub(super) fn find(steps: &[Planned], inside: &Inside, writable: &Writable, facts: &Facts) -> Vec<Fresh> {
     let loaded: BTreeSet<&Path> = loaded(facts).collect();
     let found = steps.iter().filter_map(|planned| {
         let at = planned.step.at()?;
@@ -27,7 +28,10 @@ pub(super) fn find(steps: &[Planned], inside: &Inside, facts: &Facts) -> Vec<Fre
         }
         let asked = entry.asked.clone()?;
         let PathFact::Found(found) = facts.paths.get(&asked)? else { return None };
-        Some(Fresh { at: at.clone(), asked, names: names(found, &source.path) })
+        let names = names(found, &source.path);
+        // Where the program can move the file or a directory above it, it would choose what comes in while we look.
+        let moved = |path: &HostPath| writable.holds(Path::new(path.as_str()));
+        (!moved(&asked) && !names.iter().any(moved)).then(|| Fresh { at: at.clone(), asked, names })
     });
     found.collect()
 }

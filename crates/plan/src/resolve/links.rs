@@ -1,8 +1,12 @@
 //! Symbolic links on the way to a file: which are to be trusted, and how the same way is made inside.
 
+use std::path::{Path, PathBuf};
+
 use thinjail_closure::tree::{Kind, Link, Resolved};
 
 use super::problem::Problem;
+use crate::facts::{Facts, PathFact};
+use crate::wishes::Wish;
 
 /// Links followed at most, as path_resolution(7) has it.
 const MOST_LINKS: usize = 40;
@@ -38,6 +42,40 @@ pub(super) fn judge(said: &str, resolved: &Resolved, caller: u32) -> Result<(), 
             };
             Err(Problem::setup(format!("{said}: the link {at} -> {to} {why}, so it could be pointed anywhere"))
                 .help(format!("write {} if that is the file that is meant", resolved.real.display())))
+        }
+    }
+}
+
+/// Places that the jailed program may write to. What stands in them may be of its making, and as root or as the owner of the file
+/// at the end it would be believed.
+#[derive(Debug)]
+pub(super) struct Writable(Vec<PathBuf>);
+
+impl Writable {
+    pub(super) fn of<'a>(wishes: impl Iterator<Item = &'a Wish>, facts: &Facts) -> Self {
+        // The link that is written as such a place is none in it.
+        let written = wishes.filter(|wish| wish.write).map(|wish| match facts.paths.get(&wish.source) {
+            Some(PathFact::Found(found)) => found.real.clone(),
+            _ => PathBuf::from(wish.source.as_str()),
+        });
+        Self(written.collect())
+    }
+
+    /// Whether it is one of them, or stands in one.
+    pub(super) fn holds(&self, path: &Path) -> bool {
+        self.0.iter().any(|place| path.starts_with(place))
+    }
+
+    /// Refuses a way that goes through a link in one of them.
+    pub(super) fn judge(&self, said: &str, resolved: &Resolved) -> Result<(), Problem> {
+        match resolved.links.iter().find(|link| self.holds(&link.at)) {
+            None => Ok(()),
+            Some(link) => Err(Problem::setup(format!(
+                "{said}: the link {} -> {} stands where the program may write, so it could point it anywhere",
+                link.at.display(),
+                link.to.display()
+            ))
+            .help(format!("write {} if that is the file that is meant", resolved.real.display()))),
         }
     }
 }

@@ -73,3 +73,35 @@ fn of_another_user_on_the_way_to_what_is_made_are_refused() {
     let (what, _) = world.problem(&www("[[mount]]\nsource = \"/srv/data/x\"\ncreate = true"));
     assert!(what.contains("the link /srv/data -> /etc belongs to uid 1000"), "{what}");
 }
+
+#[test]
+fn where_the_program_may_write_are_refused_whoever_owns_them() {
+    let program = |read: &str, more: &str| {
+        format!(
+            "command = [\"/usr/sbin/app\"]\nuser = \"root\"\nread = [{read:?}]\nwrite = [\"/srv/d\"]\nenv-file = []\n{more}"
+        )
+    };
+    let world = |uid: u32| {
+        let mut world = World::linux();
+        world.program("/usr/sbin/app", &[]).dir("/srv/d/x").own("/srv/key", Kind::File, uid, 0o600);
+        world.link_of(uid, false, "/srv/d/x/f", "/srv/key").file("/srv/d/x/plain").file("/srv/conf");
+        world
+    };
+    // Root's, and one whose owner owns the file at the end: as either the program may have made it.
+    for uid in [0, 1000] {
+        let (what, help) = world(uid).problem(&program("/srv/d/x/f", ""));
+        assert_eq!(
+            what,
+            "read = \"/srv/d/x/f\": the link /srv/d/x/f -> /srv/key stands where the program may write, so it could \
+             point it anywhere"
+        );
+        assert_eq!(help, "write /srv/key if that is the file that is meant");
+    }
+    let variables = program("/srv/conf", "").replace("env-file = []", "env-file = [\"/srv/d/x/f\"]");
+    let problems = world(0).resolve(&variables).unwrap_err();
+    let begins = "env-file = \"/srv/d/x/f\": the link /srv/d/x/f -> /srv/key stands where the program may write";
+    assert!(problems.iter().any(|problem| problem.what.starts_with(begins)), "{problems:?}");
+    // A plain file there is what it is, but no other one takes its place while the jail runs.
+    let fresh = |read: &str| world(0).plan(&program(read, "")).fresh.iter().any(|fresh| fresh.asked.as_str() == read);
+    assert_eq!((fresh("/srv/d/x/plain"), fresh("/srv/conf")), (false, true));
+}
