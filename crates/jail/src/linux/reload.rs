@@ -96,11 +96,25 @@ impl Drop for Reloads<'_> {
     }
 }
 
-/// Does it in a process of its own, so that the supervisor hears whatever else happens meanwhile.
+/// Does it in a process of its own.
 fn help(place: &Place<'_>, output: Option<&OwnedFd>) -> io::Result<Helper> {
+    let (pid, fd) = aside(output, || {
+        let done = reload(place);
+        if let Err(error) = &done {
+            let text = format!("thinjail: {} is not reloaded: {}\n", place.plan.name, error.on_one_line());
+            let _ = io::stderr().write_all(text.as_bytes());
+        }
+        i32::from(done.is_err())
+    })?;
+    Ok(Helper { pid, fd })
+}
+
+/// Has a process of its own do something, so that the supervisor hears whatever else happens meanwhile. It dies with the
+/// supervisor, and ends with what it gives.
+pub(super) fn aside(output: Option<&OwnedFd>, work: impl FnOnce() -> i32) -> io::Result<(Pid, OwnedFd)> {
     let parent = rustix::process::getpid();
     match process::clone3(CloneFlags::NONE)? {
-        Side::Parent { pid, pidfd } => Ok(Helper { pid, fd: pidfd }),
+        Side::Parent { pid, pidfd } => Ok((pid, pidfd)),
         Side::Child => {
             let _ = rustix::process::set_parent_process_death_signal(Some(Signal::KILL));
             if rustix::process::getppid() != Some(parent) || signal::all_default().is_err() {
@@ -109,12 +123,7 @@ fn help(place: &Place<'_>, output: Option<&OwnedFd>) -> io::Result<Helper> {
             if output.is_some_and(|output| rustix::stdio::dup2_stderr(output).is_err()) {
                 process::exit(1);
             }
-            let done = reload(place);
-            if let Err(error) = &done {
-                let text = format!("thinjail: {} is not reloaded: {}\n", place.plan.name, error.on_one_line());
-                let _ = io::stderr().write_all(text.as_bytes());
-            }
-            process::exit(i32::from(done.is_err()))
+            process::exit(work())
         }
     }
 }

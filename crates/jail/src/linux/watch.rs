@@ -15,10 +15,9 @@ use thinjail_closure::tree::{DirTree, Resolver};
 use thinjail_plan::path::HostPath;
 use thinjail_plan::plan::Plan;
 use thinjail_plan::step::Step;
-use thinjail_sys::linux::process::{self, CloneFlags, Side};
-use thinjail_sys::linux::signal;
 
 use super::refresh::Jail;
+use super::reload::aside;
 use crate::refresh::of_ours;
 
 /// How long events are gathered.
@@ -172,33 +171,22 @@ impl Drop for Watch<'_> {
     }
 }
 
-/// Does it in a process of its own, so that the supervisor hears whatever else happens meanwhile.
+/// Does it in a process of its own.
 fn help(plan: &Plan, jail: &OwnedFd, output: Option<&OwnedFd>) -> io::Result<(Pid, OwnedFd)> {
-    let parent = rustix::process::getpid();
-    match process::clone3(CloneFlags::NONE)? {
-        Side::Parent { pid, pidfd } => Ok((pid, pidfd)),
-        Side::Child => {
-            let _ = rustix::process::set_parent_process_death_signal(Some(Signal::KILL));
-            if rustix::process::getppid() != Some(parent) || signal::all_default().is_err() {
-                process::exit(1);
+    let supervisor = rustix::process::getpid().as_raw_nonzero().get();
+    aside(output, || {
+        let say = |what: &str| {
+            let _ = io::stderr().write_all(format!("thinjail: {}: {what}\n", plan.name).as_bytes());
+        };
+        match of_ours(plan, supervisor, &Jail::Lent(jail.as_fd())) {
+            Ok(done) => {
+                done.kept.iter().for_each(|why| say(why));
+                if done.swapped.is_empty() { 0 } else { CHANGED }
             }
-            if output.is_some_and(|output| rustix::stdio::dup2_stderr(output).is_err()) {
-                process::exit(1);
+            Err(error) => {
+                say(&error.on_one_line());
+                1
             }
-            let say = |what: &str| {
-                let _ = io::stderr().write_all(format!("thinjail: {}: {what}\n", plan.name).as_bytes());
-            };
-            let done = of_ours(plan, parent.as_raw_nonzero().get(), &Jail::Lent(jail.as_fd()));
-            process::exit(match done {
-                Ok(done) => {
-                    done.kept.iter().for_each(|why| say(why));
-                    if done.swapped.is_empty() { 0 } else { CHANGED }
-                }
-                Err(error) => {
-                    say(&error.on_one_line());
-                    1
-                }
-            })
         }
-    }
+    })
 }
