@@ -5,5 +5,6 @@ pub(crate) mod adopted;
 pub(crate) mod command;
 pub(crate) mod detect;
 pub(crate) mod diff;
+pub(crate) mod lock;
 pub(crate) mod place;
 pub(crate) mod record;

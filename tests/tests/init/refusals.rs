@@ -1,6 +1,7 @@
 //! What `enable` and `disable` do not touch.
 
 use std::fs;
+use std::path::Path;
 
 use thinjail_tests::need;
 
@@ -34,6 +35,25 @@ fn a_file_that_was_changed_is_named_and_stays() {
     foreign.expect_code(1).expect_stderr(&[file, "and not thinjail's"]);
     fs::remove_file(file).unwrap();
     let _ = fs::remove_dir("/etc/sv/changed");
+}
+
+#[test]
+fn one_who_comes_while_another_is_at_work_changes_nothing() {
+    need!(System::here());
+    let before = etc::now();
+    let directory = Path::new("/var/lib/thinjail");
+    fs::create_dir_all(directory).unwrap();
+    let other = fs::File::create(directory.join("lock")).unwrap();
+    other.lock().unwrap();
+    for words in [&["enable", "redis", "--as=second"][..], &["disable", "second"], &["adopt", "redis-server"]] {
+        let refused = tells(words).run();
+        refused.expect_code(1).expect_stderr(&["another thinjail is just changing the services", "wait for it"]);
+    }
+    etc::assert_same(&before, &etc::now());
+    drop(other);
+    // Nobody holds what a killed one has left.
+    tells(&["disable", "second"]).run().expect_code(1).expect_stderr(&["second was not enabled by thinjail"]);
+    assert!(!directory.join("lock").exists());
 }
 
 #[test]

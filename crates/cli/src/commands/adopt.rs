@@ -23,6 +23,7 @@ use crate::init::adopted::{Adopted, Back};
 use crate::init::command::{run, said, succeeds};
 use crate::init::detect;
 use crate::init::diff::diff;
+use crate::init::lock::Lock;
 use crate::init::place::{Change, State, missing_directories};
 use crate::profile as profiles;
 use crate::report::{self, Failure};
@@ -58,6 +59,7 @@ pub(super) fn execute(args: &Adopt) -> Result<Exit, Failure> {
         Init::Systemd => systemd::name(&args.service),
         _ => args.service.clone(),
     };
+    let _one = if args.dry_run { None } else { Some(Lock::take(&format!("adopt {name}"))?) };
     let old = Adopted::read(&name).map_err(|error| kept(&name, error))?;
     if args.undo {
         return match old {

@@ -14,6 +14,7 @@ use crate::exit_code::Exit;
 use crate::init::command::{run, succeeds};
 use crate::init::detect;
 use crate::init::diff::diff;
+use crate::init::lock::Lock;
 use crate::init::place::{Change, State, TakenBack, make_directory, missing_directories};
 use crate::init::record::{FORMAT, Record};
 use crate::profile::check_name;
@@ -34,6 +35,7 @@ pub(super) fn enable(args: Enable, subject: &Subject) -> Result<Exit, Failure> {
         return Err(Failure::new(format!("{init} supervises nobody, and the profile has supervisor = false"))
             .help("take it out: on such a host the supervisor has to be thinjail's"));
     }
+    let _one = if args.dry_run { None } else { Some(Lock::take(&format!("enable {}", service.name))?) };
     let old = Record::read(&service.name).map_err(unreadable(&service.name))?;
     let record = record(&service, init, &text, old.as_ref())?;
     show(&record, &text, args.now)?;
@@ -217,6 +219,8 @@ pub(super) fn disable(args: &Disable) -> Result<Exit, Failure> {
     check_name(&args.name)?;
     let name = args.service.as_ref().unwrap_or(&args.name);
     check_name(name)?;
+    let root = rustix::process::geteuid().is_root();
+    let _one = if root { Some(Lock::take(&format!("disable {name}"))?) } else { None };
     let found = [name.clone(), Init::RcD.service_name(name)]
         .iter()
         .find_map(|name| Record::read(name).map_err(unreadable(name)).transpose());

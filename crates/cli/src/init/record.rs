@@ -49,12 +49,16 @@ pub(crate) const FORMAT: u32 = 1;
 /// Where they are: below the directory for what programs keep, since a reboot ends nothing of it.
 const KIND: &str = "enabled";
 
-fn directory(kind: &str) -> PathBuf {
+/// What they have in common.
+pub(super) fn keep() -> &'static Path {
     Path::new(match this_kind() {
         SystemKind::Linux => "/var/lib/thinjail",
         SystemKind::FreeBsd => "/var/db/thinjail",
     })
-    .join(kind)
+}
+
+fn directory(kind: &str) -> PathBuf {
+    keep().join(kind)
 }
 
 fn file(kind: &str, service: &str) -> PathBuf {
