@@ -49,6 +49,9 @@ const BESIDE: &[Stage] = &[
     }),
 ];
 
+/// What all stages leave below target on a clean clone, in bytes.
+const ROOM: u64 = 8_000_000_000;
+
 /// What came of a stage.
 struct Done {
     name: &'static str,
@@ -60,6 +63,11 @@ struct Done {
 /// Runs all stages, also after one that failed, and ends with a table of times and the totals.
 pub(crate) fn ci(workspace: &Workspace) -> Result<bool> {
     let start = Instant::now();
+    let room = workspace.room()?;
+    if room < ROOM {
+        // It may do, where some of it was built before: so no more than a word.
+        println!("CI takes up to {} MB of the disk, and {} MB are free", ROOM / 1_000_000, room / 1_000_000);
+    }
     let mut all: Vec<Done> = STAGES.iter().map(|stage| run(workspace, stage)).collect();
     let machine = std::thread::scope(|scope| {
         let machine = scope.spawn(|| run(workspace, &MACHINE));
@@ -90,7 +98,8 @@ fn run(workspace: &Workspace, (name, stage): &Stage) -> Done {
         println!("{}", error.chain());
         false
     });
-    println!("=== {name}: {} in {}", verdict(passed), seconds(start.elapsed()));
+    let room = workspace.room().map_or_else(|error| error.chain(), |bytes| format!("{} MB", bytes / 1_000_000));
+    println!("=== {name}: {} in {}; free on the disk: {room}", verdict(passed), seconds(start.elapsed()));
     Done { name, passed, time: start.elapsed(), totals }
 }
 

@@ -59,6 +59,7 @@ const PACKAGES: &[Package] = &[
     package("python3-venv", "where the linker for FreeBSD is installed, and what fetches modules of others"),
     package("qemu-system-x86", "runs it"),
     package("qemu-user-static", "runs the loader of ARM, which the closure is compared with"),
+    package("qemu-utils", "makes the disk that it writes to"),
     package("redis-server", "a daemon whose shipped profile is tested"),
     package("redis-tools", "the client of redis"),
     package("ruby", "a runtime that is tested"),

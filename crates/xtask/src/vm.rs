@@ -49,15 +49,16 @@ const PACKAGES: &[&str] = &[
     "unbound",
 ];
 
-/// Starts the script once the system is up, shows its output on the serial line, and switches the machine off.
+/// Starts the script that the kernel's command line names once the system is up, shows its output on the serial line, and
+/// switches the machine off. The job has a disk of its own, which fstab(5) would have wait for udev: too long on a busy machine.
 const UNIT: &str = "\
 [Unit]
 Description=the script of cargo xtask vm
 After=basic.target
 [Service]
 Type=oneshot
-WorkingDirectory=/job
-ExecStart=/bin/sh -c 'sh ./.script; echo \"vm-status $?\"'
+ExecStart=/bin/mount /dev/vdb /job
+ExecStart=/bin/sh -c 'cd /job && sh \"./$${SCRIPT}\"; echo \"vm-status $$?\"'
 ExecStopPost=/bin/systemctl poweroff --force --force
 StandardOutput=file:/dev/ttyS0
 StandardError=file:/dev/ttyS0
@@ -65,45 +66,78 @@ StandardError=file:/dev/ttyS0
 WantedBy=multi-user.target
 ";
 
-/// Makes Debian's tree once, or takes the one of an earlier run.
-fn tree(workspace: &Workspace) -> Result<PathBuf> {
-    let dir = workspace.dir("vm")?;
-    let (tree, stamp) = (dir.join("tree"), dir.join("stamp"));
-    let wanted = format!("{}\n{UNIT}", PACKAGES.join(" "));
-    if fs::read_to_string(&stamp).is_ok_and(|made| made == wanted) {
-        return Ok(tree);
+/// What a machine is made of, below target/vm: Debian as it was installed, on a disk that is never written to.
+struct Disk {
+    dir: PathBuf,
+}
+
+impl Disk {
+    fn path(&self, name: &str) -> PathBuf {
+        self.dir.join(name)
     }
-    if tree.exists() {
-        fs::remove_dir_all(&tree).context(|| format!("remove {}", tree.display()))?;
+
+    /// Makes it once, or takes the one of an earlier run.
+    fn ready(workspace: &Workspace) -> Result<Self> {
+        let disk = Self { dir: workspace.dir("vm")? };
+        let stamp = disk.path("stamp");
+        let wanted = format!("{}\n{UNIT}", PACKAGES.join(" "));
+        if !fs::read_to_string(&stamp).is_ok_and(|made| made == wanted) {
+            let tree = disk.tree()?;
+            for (name, prefix) in [("vmlinuz", "vmlinuz-"), ("initrd", "initrd.img-")] {
+                let from = named(&tree.join("boot"), prefix)?;
+                fs::copy(&from, disk.path(name)).context(|| format!("copy {}", from.display()))?;
+            }
+            filesystem(&tree, &disk.path("base.img"), "6G")?;
+            // Its files are on the disk now, and once is enough: they are the largest of all that our chores leave.
+            fs::remove_dir_all(&tree).context(|| format!("remove {}", tree.display()))?;
+            fs::write(&stamp, wanted).context(|| format!("write {}", stamp.display()))?;
+        }
+        Ok(disk)
     }
-    let include = format!("--include={}", PACKAGES.join(","));
-    let log = dir.join("debootstrap.log");
-    let out = fs::File::create(&log).context(|| format!("write {}", log.display()))?;
-    let errors = out.try_clone().context(|| format!("write {}", log.display()))?;
-    let mut debootstrap = Command::new("debootstrap");
-    debootstrap
-        .args(["--variant=minbase", &include, "bookworm"])
-        .arg(&tree)
-        .arg(packages::mirror()?)
-        .stdout(out)
-        .stderr(errors);
-    if !command::succeeds(&mut debootstrap)? {
-        return Err(Error::new(format!("debootstrap failed; see {}", log.display())));
+
+    /// Debian's files, in a directory.
+    fn tree(&self) -> Result<PathBuf> {
+        let tree = self.path("tree");
+        if tree.exists() {
+            fs::remove_dir_all(&tree).context(|| format!("remove {}", tree.display()))?;
+        }
+        let include = format!("--include={}", PACKAGES.join(","));
+        let log = self.path("debootstrap.log");
+        let out = fs::File::create(&log).context(|| format!("write {}", log.display()))?;
+        let errors = out.try_clone().context(|| format!("write {}", log.display()))?;
+        let mut debootstrap = Command::new("debootstrap");
+        debootstrap
+            .args(["--variant=minbase", &include, "bookworm"])
+            .arg(&tree)
+            .arg(packages::mirror()?)
+            .stdout(out)
+            .stderr(errors);
+        if !command::succeeds(&mut debootstrap)? {
+            return Err(Error::new(format!("debootstrap failed; see {}", log.display())));
+        }
+        let units = tree.join("etc/systemd/system");
+        // It would hang up the line that the script prints to.
+        std::os::unix::fs::symlink("/dev/null", units.join("serial-getty@ttyS0.service"))
+            .context(|| "mask the login on the serial line".to_owned())?;
+        fs::write(units.join("job.service"), UNIT).context(|| "write the unit".to_owned())?;
+        let wants = units.join("multi-user.target.wants");
+        // The tests start the daemons themselves.
+        for unit in fs::read_dir(&wants).context(|| format!("list {}", wants.display()))?.flatten() {
+            fs::remove_file(unit.path()).context(|| format!("disable {}", unit.path().display()))?;
+        }
+        std::os::unix::fs::symlink("../job.service", wants.join("job.service"))
+            .context(|| "enable the unit".to_owned())?;
+        fs::create_dir(tree.join("job")).context(|| "make the directory of the job".to_owned())?;
+        fs::remove_dir_all(tree.join("var/cache/apt/archives"))
+            .context(|| "remove the downloaded packages".to_owned())?;
+        Ok(tree)
     }
-    let units = tree.join("etc/systemd/system");
-    // It would hang up the line that the script prints to.
-    std::os::unix::fs::symlink("/dev/null", units.join("serial-getty@ttyS0.service"))
-        .context(|| "mask the login on the serial line".to_owned())?;
-    fs::write(units.join("job.service"), UNIT).context(|| "write the unit".to_owned())?;
-    let wants = units.join("multi-user.target.wants");
-    // The tests start the daemons themselves.
-    for unit in fs::read_dir(&wants).context(|| format!("list {}", wants.display()))?.flatten() {
-        fs::remove_file(unit.path()).context(|| format!("disable {}", unit.path().display()))?;
-    }
-    std::os::unix::fs::symlink("../job.service", wants.join("job.service")).context(|| "enable the unit".to_owned())?;
-    fs::remove_dir_all(tree.join("var/cache/apt/archives")).context(|| "remove the downloaded packages".to_owned())?;
-    fs::write(&stamp, wanted).context(|| format!("write {}", stamp.display()))?;
-    Ok(tree)
+}
+
+/// An ext4 of that size with what is in `dir`.
+fn filesystem(dir: &Path, image: &Path, size: &str) -> Result<()> {
+    let _ = fs::remove_file(image);
+    command::run(Command::new("mkfs.ext4").args(["-q", "-d"]).arg(dir).arg(image).arg(size))
 }
 
 /// The only file of a directory whose name begins so.
@@ -118,25 +152,24 @@ fn named(dir: &Path, prefix: &str) -> Result<PathBuf> {
 /// Runs `script`, a file of `dir`, in a machine that has a copy of `dir`, and hands on each line that it prints. Whether it
 /// ended with status 0.
 pub(crate) fn run(workspace: &Workspace, dir: &Path, script: &str, mut each: impl FnMut(&str)) -> Result<bool> {
-    let tree = tree(workspace)?;
-    let job = tree.join("job");
-    if job.exists() {
-        fs::remove_dir_all(&job).context(|| format!("remove {}", job.display()))?;
-    }
-    command::run(Command::new("cp").arg("-a").arg(dir).arg(&job))?;
-    command::run(Command::new("cp").arg(job.join(script)).arg(job.join(".script")))?;
-    let image = workspace.dir("vm")?.join("disk.img");
-    let _ = fs::remove_file(&image);
-    command::run(Command::new("mkfs.ext4").args(["-q", "-d"]).arg(&tree).arg(&image).arg("6G"))?;
-    let boot = tree.join("boot");
+    let disk = Disk::ready(workspace)?;
+    let (root, job) = (disk.path("root.qcow2"), disk.path("job.img"));
+    let _ = fs::remove_file(&root);
+    // Only what the machine writes takes room.
+    let mut overlay = Command::new("qemu-img");
+    command::run(overlay.args(["create", "-q", "-f", "qcow2", "-F", "raw", "-b", "base.img"]).arg(&root))?;
+    filesystem(dir, &job, "3G")?;
     let mut qemu = Command::new("timeout");
     qemu.args(["2400", "qemu-system-x86_64", "-accel", "tcg,thread=multi", "-cpu", "max", "-smp", "2", "-m", "2048"]);
-    qemu.args(["-nographic", "-no-reboot", "-nic", "none", "-kernel"]).arg(named(&boot, "vmlinuz-")?);
-    qemu.arg("-initrd").arg(named(&boot, "initrd.img-")?);
-    qemu.args(["-append", "root=/dev/vda rw console=ttyS0 quiet systemd.show_status=0 panic=-1"]);
-    qemu.arg("-drive").arg(format!("file={},format=raw,if=virtio,cache=unsafe", image.display()));
+    qemu.args(["-nographic", "-no-reboot", "-nic", "none", "-kernel"]).arg(disk.path("vmlinuz"));
+    qemu.arg("-initrd").arg(disk.path("initrd"));
+    let kernel = "root=/dev/vda rw console=ttyS0 quiet systemd.show_status=0 panic=-1";
+    qemu.arg("-append").arg(format!("{kernel} systemd.setenv=SCRIPT={script}"));
+    for (file, format) in [(&root, "qcow2"), (&job, "raw")] {
+        qemu.arg("-drive").arg(format!("file={},format={format},if=virtio,cache=unsafe", file.display()));
+    }
     let mut status = None;
-    // Once more from the same disk, where the script has cut the machine off and says so.
+    // Once more from the same disks, where the script has cut the machine off and says so.
     for _ in 0..2 {
         let mut again = false;
         command::lines(&mut qemu, |line| {
@@ -151,7 +184,9 @@ pub(crate) fn run(workspace: &Workspace, dir: &Path, script: &str, mut each: imp
             break;
         }
     }
-    let _ = fs::remove_file(&image);
+    for file in [root, job] {
+        let _ = fs::remove_file(file);
+    }
     match status {
         Some(code) => Ok(code == 0),
         None => Err(Error::new("the virtual machine ended before its script did")),

@@ -38,6 +38,15 @@ impl Workspace {
         Ok(dir)
     }
 
+    /// What is free on the disk of the target directory, in bytes.
+    pub(crate) fn room(&self) -> Result<u64> {
+        std::fs::create_dir_all(&self.target).context(|| format!("make {}", self.target.display()))?;
+        let disk = rustix::fs::statvfs(&self.target)
+            .map_err(std::io::Error::from)
+            .context(|| format!("ask for the room on the disk of {}", self.target.display()))?;
+        Ok(disk.f_bavail.saturating_mul(disk.f_frsize))
+    }
+
     /// `cargo` in the project's root.
     pub(crate) fn cargo(&self, words: &[&str]) -> Command {
         let mut cargo = command::cargo();
