@@ -288,13 +288,17 @@ fn with_the_proc_of_another_pid_namespace_no_stranger_is_asked_to_stop() {
     // Whoever is in this pid namespace has the pid of somebody in the host's, whose /proc is still there.
     let script = r#"
         for number in 1 2 3 4 5 6; do sleep 60 & strangers="$strangers $!"; done
-        "$@" & jail=$!
-        sleep 1; kill -TERM $jail; wait $jail; echo "jail $?"
+        dir=$(mktemp -d); mkfifo "$dir/line"
+        "$@" >"$dir/line" & jail=$!
+        read ready <"$dir/line"; rm -r "$dir"
+        kill -TERM $jail; wait $jail; echo "jail $?"
         kill $strangers && echo "strangers live"
     "#;
     let through = ["unshare", "--pid", "--fork", "sh", "-c", script, "sh"];
-    let args =
-        ["run", "--user=65534", "--wait=all", "--stop-timeout=1s", "--", PERL, "-e", "fork and exit 5; sleep 60"];
+    // Whoever is left tells that the main process has ended.
+    let perl =
+        "fork and exit 5; select undef, undef, undef, 0.01 while getppid != 1; $| = 1; print qq(left\n); sleep 60";
+    let args = ["run", "--user=65534", "--wait=all", "--stop-timeout=1s", "--", PERL, "-e", perl];
     assert_eq!(thinjail_through(through, args).run().stdout, "jail 5\nstrangers live\n");
 }
 
