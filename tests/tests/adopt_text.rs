@@ -144,6 +144,25 @@ fn a_service_without_a_shipped_profile_has_what_its_unit_says() {
 }
 
 #[test]
+fn what_only_root_reads_of_a_unit_is_not_copied_into_the_profile() {
+    let unit = "[Service]\nUser=app\nEnvironment=KEPT=1 OVER=unit\nEnvironmentFile=/etc/app/secret\n\
+        EnvironmentFile=-/etc/app/gone\nEnvironmentFile=/etc/app/args\nEnvironmentFile=/etc/app/path\n\
+        ExecStart=/opt/app/bin/app $ARGS\n";
+    let files = [
+        ("/etc/app/secret", "PASSWORD='s3cret\nof two lines'\nOVER=file\n"),
+        ("/etc/app/args", "# what it is started with\nARGS=\"-a -b\"\n"),
+        ("/etc/app/path", "PATH=/opt/app/bin\nMORE=2\n"),
+    ];
+    let files = files.map(|(path, text)| (path.to_owned(), text.to_owned())).into();
+    let described = describe(&Unit::parse(unit), &Given { service: "app", files, running: None }).unwrap();
+    assert_eq!(described.command, ["/opt/app/bin/app", "-a", "-b"]);
+    assert_eq!(described.env_files, ["/etc/app/secret", "/etc/app/args"]);
+    let (profile, _) = jailed(&described);
+    assert!(!profile.contains("s3cret"), "{profile}");
+    golden("secret.systemd", &format!("{profile}\n{}", described.notes.join("\n")));
+}
+
+#[test]
 fn what_is_no_daemon_of_its_own_is_refused() {
     for (text, why) in [
         ("[Service]\nType=oneshot\nExecStart=/bin/x\n", "Type=oneshot"),

@@ -39,6 +39,8 @@ pub struct Described {
     pub write: Vec<String>,
     /// Its environment.
     pub env: BTreeMap<String, String>,
+    /// Files with more of it.
+    pub env_files: Vec<String>,
     /// umask(2), octal.
     pub umask: Option<String>,
     /// Its working directory.

@@ -124,6 +124,9 @@ pub fn profile(described: &Described, base: Option<&Base>, there: &BTreeSet<Stri
             described.env.iter().map(|(name, value)| format!("{} = {}", quoted(name), quoted(value))).collect();
         put("env", format!("{{ {} }}", pairs.join(", ")));
     }
+    if !described.env_files.is_empty() {
+        put("env-file", list(&described.env_files));
+    }
     text
 }
 

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use super::unit::{Unit, split};
 use super::{Described, origin};
+use crate::env_file;
 use crate::init::quote::unit as quoted;
 use crate::init::{Placed, Service};
 use crate::resolve::Problem;
@@ -39,11 +40,11 @@ const PREFIXES: [char; 5] = ['@', '-', ':', '+', '!'];
 pub fn describe(unit: &Unit, given: &Given<'_>) -> Result<Described, Problem> {
     let name = given.service;
     refuse(unit, name)?;
-    let (env, used) = environment(unit, given)?;
+    let environment = environment(unit, given)?;
     let starts = unit.last("ExecStart").ok_or_else(|| {
         Problem::setup(format!("{name}.service starts nothing")).help("name a service that has an ExecStart")
     })?;
-    let mut command = words(starts, name, &env)?;
+    let mut command = words(starts, name, &environment.all)?;
     // The second word is what the program is to see as its name.
     if starts.trim_start_matches(['-', ':', '+', '!']).starts_with('@') && command.len() > 1 {
         command.remove(1);
@@ -83,7 +84,8 @@ pub fn describe(unit: &Unit, given: &Given<'_>) -> Result<Described, Problem> {
         state: names("StateDirectory")?,
         log: names("LogsDirectory")?,
         cache: names("CacheDirectory")?,
-        env: env.into_iter().filter(|(name, _)| !used.contains(name)).collect(),
+        env: environment.own.clone(),
+        env_files: environment.files.clone(),
         umask: text("UMask")?,
         chdir: text("WorkingDirectory")?.filter(|path| path.starts_with('/')),
         lonely: unit.yes("PrivateNetwork"),
@@ -93,7 +95,7 @@ pub fn describe(unit: &Unit, given: &Given<'_>) -> Result<Described, Problem> {
         reload_signal: reload_signal(unit),
         notes: Vec::new(),
     };
-    described.notes = notes(unit, &described, &used);
+    described.notes = notes(unit, &described, &environment, given);
     Ok(described)
 }
 
@@ -123,29 +125,57 @@ fn refuse(unit: &Unit, name: &str) -> Result<(), Problem> {
     }
 }
 
-/// The environment, and the names of it that are but a part of the command line.
-fn environment(unit: &Unit, given: &Given<'_>) -> Result<(BTreeMap<String, String>, Vec<String>), Problem> {
-    let mut env = BTreeMap::new();
+/// The variables of a unit.
+struct Environment {
+    /// All of them, as its command line sees them.
+    all: BTreeMap<String, String>,
+    /// Those that the profile has.
+    own: BTreeMap<String, String>,
+    /// Files that the jail reads by itself, at each start: what is in them may be for root alone.
+    files: Vec<String>,
+    /// Files of which the profile has what is in them.
+    copied: Vec<String>,
+}
+
+fn environment(unit: &Unit, given: &Given<'_>) -> Result<Environment, Problem> {
+    let mut own = BTreeMap::new();
     for value in unit.all("Environment") {
         for word in split(value).unwrap_or_default() {
             let pair = specifiers(&word, given.service)?;
-            env.extend(pair.split_once('=').map(|(name, value)| (name.to_owned(), value.to_owned())));
+            own.extend(pair.split_once('=').map(|(name, value)| (name.to_owned(), value.to_owned())));
         }
     }
+    let (mut all, mut files, mut copied) = (own.clone(), Vec::new(), Vec::new());
     for path in environment_files(unit) {
-        for line in given.files.get(&path).map(String::as_str).unwrap_or_default().lines() {
-            let line = line.trim();
-            if line.starts_with(['#', ';']) {
-                continue;
+        let Some(text) = given.files.get(&path) else { continue };
+        // The same file that systemd would read, unless it has what the plan has to know.
+        match env_file::parse(text.as_bytes()) {
+            Ok(found) if !found.iter().any(|(name, _)| env_file::decides_files(name)) => {
+                // There a file goes over the unit, and in a profile `env` goes over a file.
+                found.iter().for_each(|(name, _)| drop(own.remove(name)));
+                all.extend(found);
+                files.push(path);
             }
-            let value = |value: &str| split(value.trim()).map(|words| words.join(" ")).unwrap_or_default();
-            env.extend(line.split_once('=').map(|(name, text)| (name.trim().to_owned(), value(text))));
+            _ => {
+                let found = lines(text);
+                own.extend(found.clone());
+                all.extend(found);
+                copied.push(path);
+            }
         }
     }
     let starts = unit.last("ExecStart").unwrap_or_default();
     let named = |name: &String| starts.contains(&format!("${name}")) || starts.contains(&format!("${{{name}}}"));
-    let used = env.keys().filter(|name| named(name)).cloned().collect();
-    Ok((env, used))
+    // What is but a part of the command line is no variable of the program's.
+    own.retain(|name, _| !named(name));
+    Ok(Environment { all, own, files, copied })
+}
+
+/// What a file says that is not quite one of variables.
+fn lines(text: &str) -> Vec<(String, String)> {
+    let value = |value: &str| split(value.trim()).map(|words| words.join(" ")).unwrap_or_default();
+    let lines = text.lines().map(str::trim).filter(|line| !line.starts_with(['#', ';']));
+    lines.filter_map(|line| line.split_once('=')).map(|(name, text)| (name.trim().to_owned(), value(text))).collect()
 }
 
 /// The words of a command: `${NAME}` is a part of a word, `$NAME` as many words as are in it.
@@ -299,7 +329,7 @@ const MOVED: &[(&str, &str)] = &[
 /// What of it a jail has no word for.
 const LOST: [&str; 4] = ["MemoryDenyWriteExecute", "RestrictAddressFamilies", "RestrictRealtime", "WatchdogSec"];
 
-fn notes(unit: &Unit, described: &Described, used: &[String]) -> Vec<String> {
+fn notes(unit: &Unit, described: &Described, environment: &Environment, given: &Given<'_>) -> Vec<String> {
     let mut notes = Vec::new();
     for key in HOOKS {
         let gone = unit.all(key).into_iter().filter(|line| !goes_on(unit, &described.command, line));
@@ -313,10 +343,18 @@ fn notes(unit: &Unit, described: &Described, used: &[String]) -> Vec<String> {
     for (dir, names) in all.chain([("/var/log", &described.log), ("/var/cache", &described.cache)]) {
         notes.extend(names.iter().skip(1).map(|name| format!("not made by the jail: {dir}/{name}")));
     }
-    if !used.is_empty() && !environment_files(unit).is_empty() {
-        let files = environment_files(unit).join(", ");
+    if !environment.copied.is_empty() {
+        let files = environment.copied.join(", ");
         notes.push(format!("what {files} says is in the profile from now on: adopt it again after a change"));
     }
+    let files = environment_files(unit);
+    let there: Vec<_> = files.iter().filter(|path| given.files.contains_key(*path)).map(String::as_str).collect();
+    if !there.is_empty() && unit.last("ExecStart").is_some_and(|starts| starts.contains('$')) {
+        let there = there.join(", ");
+        notes.push(format!("the command line is what it is by {there} now: adopt it again after a change of it"));
+    }
+    let absent = files.iter().filter(|path| !given.files.contains_key(*path));
+    notes.extend(absent.map(|path| format!("{path} is not there now, and is not read later")));
     notes
 }
 
