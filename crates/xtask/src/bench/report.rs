@@ -22,9 +22,9 @@ const OURS: &str = "thinjail";
 pub(super) fn page(measured: &Measured, rounds: usize) -> String {
     let mut page = format!(
         "# Benchmarks\n\n\
-        Written by `cargo xtask bench`, not by hand. In each of {rounds} rounds every program runs once, in an order that\n\
-        turns. A ratio is thinjail's median through the other's: below 1 thinjail is faster. Compare ratios; the times are\n\
-        this machine's.\n\n\
+        Written by `cargo xtask bench`, not by hand. In each of {rounds} rounds every program runs once, and after each\n\
+        of the others equally often. A ratio is thinjail's median through the other's: below 1 thinjail is faster. Compare\n\
+        ratios; the times are this machine's.\n\n\
         | machine | |\n| --- | --- |\n"
     );
     for (name, value) in &measured.machine {

@@ -40,14 +40,14 @@ impl Row {
     }
 }
 
-/// Each peer once a round, in an order that turns with the rounds, so that no one always runs after the same other. A few
-/// rounds before the first warm the caches.
+/// Each peer once a round, and after each other one equally often: what ran before has left its own files in the processor's
+/// caches, or those that the next one is to read. A few rounds before the first warm them.
 pub(super) fn in_turns(peers: &[Peer], rounds: usize, measure: fn(&Peer) -> Result<Duration>) -> Result<Vec<Row>> {
     const WARM: usize = 5;
     let mut times = vec![Vec::with_capacity(rounds); peers.len()];
     for round in 0..WARM + rounds {
         for turn in 0..peers.len() {
-            let at = (round + turn) % peers.len();
+            let at = in_order(round, turn, peers.len());
             let time = measure(&peers[at])?;
             if round >= WARM {
                 times[at].push(time);
@@ -55,6 +55,15 @@ pub(super) fn in_turns(peers: &[Peer], rounds: usize, measure: fn(&Peer) -> Resu
         }
     }
     Ok(peers.iter().zip(times).map(|(peer, times)| Row::new(peer.name, times)).collect())
+}
+
+/// Whose turn it is: a balanced Latin square (E. J. Williams, 1949), in which the order 0, 1, n-1, 2, n-2... is shifted by one with
+/// each round. Every other n rounds it runs backwards, which an odd number needs for the balance.
+fn in_order(round: usize, turn: usize, count: usize) -> usize {
+    let turn = if (round / count).is_multiple_of(2) { turn } else { count - 1 - turn };
+    let steps = turn.div_ceil(2);
+    let place = if turn.is_multiple_of(2) { count - steps } else { steps };
+    (place + round) % count
 }
 
 /// From before the start until the status is there, which has to be a good one.
@@ -96,6 +105,23 @@ mod tests {
     #[test]
     fn what_all_times_hold_is_taken_off_and_never_more() {
         assert_eq!(row(&[1, 5]).less(Duration::from_millis(2)), row(&[0, 3]));
+    }
+
+    #[test]
+    fn each_runs_once_a_round_and_after_each_other_one_equally_often() {
+        for count in 1..10 {
+            let mut after = vec![vec![0; count]; count];
+            for round in 0..2 * count {
+                let order: Vec<usize> = (0..count).map(|turn| in_order(round, turn, count)).collect();
+                assert_eq!(order.iter().collect::<std::collections::BTreeSet<_>>().len(), count, "{order:?}");
+                for pair in order.windows(2) {
+                    after[pair[0]][pair[1]] += 1;
+                }
+            }
+            for (one, row) in after.iter().enumerate() {
+                assert!(row.iter().enumerate().all(|(other, times)| *times == if one == other { 0 } else { 2 }));
+            }
+        }
     }
 
     #[test]
