@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
 
 use std::fs;
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{MetadataExt, symlink};
 
 use thinjail_tests::host::{Snapshot, alone};
 use thinjail_tests::jail::thinjail;
@@ -142,4 +142,42 @@ fn variables_of_an_env_file_are_inside_and_their_values_in_no_plan() {
     dir.file("own.env", "TOKEN=1\ntop-secret\n");
     let refused = refused();
     assert!(refused.contains("own.env:2: there is no = in it") && !refused.contains("top-secret"), "{refused}");
+}
+
+#[test]
+fn links_that_lead_out_are_followed_if_that_is_written() {
+    need!(skip::namespaces());
+    let dir = TempDir::new();
+    for name in ["conf", "conf/enabled", "available", "more"] {
+        dir.dir(name);
+    }
+    dir.file("available/site", "the site\n");
+    dir.file("more/last", "the last\n");
+    let at = |name: &str| dir.path().join(name);
+    symlink("../../available/site", at("conf/enabled/site")).unwrap();
+    symlink(at("more"), at("conf/more")).unwrap();
+    symlink("/etc/shadow", at("conf/writable")).unwrap();
+    // Whose it is says who could point it elsewhere.
+    std::os::unix::fs::lchown(at("conf/writable"), Some(65534), None).unwrap();
+    let conf = at("conf").display().to_string();
+    let lines = format!(
+        "user = \"nobody\"\nread = [{conf:?}]\n\
+         command = [\"/bin/sh\", \"-c\", \"for f in enabled/site more/last; do read -r line <{conf}/$f && echo $line; done \
+         2>/dev/null; test -e {conf}/writable || echo closed\"]\n"
+    );
+    assert_eq!(said(&dir, &lines), "closed\n");
+    let profile = dir.file("check.toml", &lines);
+    let checked = thinjail(["check", "--profile", profile.to_str().unwrap()]).run();
+    let checked = checked.expect_code(0).stdout.clone();
+    for (link, to) in [("conf/enabled/site", "available/site"), ("conf/more", "more")] {
+        let (link, to) = (at(link).display().to_string(), at(to));
+        let note = format!("the link {link} leads to {}, which is not inside: write read = [{to:?}]", to.display());
+        assert!(checked.contains(&note), "{checked}");
+    }
+    let follow = format!("links = \"follow\"\n{lines}");
+    assert_eq!(said(&dir, &follow), "the site\nthe last\nclosed\n");
+    let profile = dir.file("follow.toml", &follow);
+    let plan = thinjail(["plan", "--profile", profile.to_str().unwrap()]).run();
+    let plan = plan.expect_code(0).stdout.clone();
+    assert!(plan.contains("conf/writable -> /etc/shadow is not followed"), "{plan}");
 }

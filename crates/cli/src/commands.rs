@@ -25,7 +25,7 @@ use thinjail_plan::plan::Plan;
 use thinjail_plan::resolve::Problem;
 use thinjail_plan::spec::toml::Value;
 use thinjail_plan::spec::{Spec, Words, layers, toml};
-use thinjail_plan::wants::wants;
+use thinjail_plan::wants::{wants, wants_links};
 
 use crate::args::{Args, HostFlags, ProfileFlags, Subject, Verb, Wanted, program};
 use crate::clock::Clock;
@@ -90,6 +90,14 @@ impl Source {
     fn facts(&self, spec: &Spec) -> Facts {
         match self {
             Self::Host(host) => inspect(host, &wants(spec, host.system().kind())),
+            Self::Facts(facts) => Facts::clone(facts),
+        }
+    }
+
+    /// With the links that lead out of what is inside, which only [`check`] wants to know of.
+    fn all_facts(&self, spec: &Spec) -> Facts {
+        match self {
+            Self::Host(host) => inspect(host, &wants_links(spec, host.system().kind())),
             Self::Facts(facts) => Facts::clone(facts),
         }
     }

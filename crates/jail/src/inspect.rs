@@ -4,6 +4,7 @@
 mod cgroups;
 mod env_files;
 mod getent;
+mod links;
 mod paths;
 mod planned;
 mod programs;
@@ -97,7 +98,9 @@ pub fn inspect(host: &Host, wants: &Wants) -> Facts {
         programs.map(|name| (name.clone(), programs::program(&mut finder, name, wants, loads(name)))).collect();
     let usual = wants.by_need.as_ref().map(|by| by.paths(&programs)).unwrap_or_default();
     let parts = runtime::paths(runtime.as_ref());
-    let paths = wants.paths.iter().chain(&usual).chain(&parts);
+    let links = links::look(finder.resolver(), &wants.links, caller);
+    let ends = links::ends(&links);
+    let paths = wants.paths.iter().chain(&usual).chain(&parts).chain(&ends);
     let paths = paths.map(|path| (path.clone(), paths::path(finder.resolver(), path))).collect();
     let env_files = env_files::look(finder.resolver(), &wants.env_files);
     // Without root a jail runs as its caller, whoever is written.
@@ -122,6 +125,7 @@ pub fn inspect(host: &Host, wants: &Wants) -> Facts {
         mounts,
         runtime,
         env_files,
+        links,
     }
 }
 

@@ -73,6 +73,19 @@ pub struct Wants {
     pub runtime: Option<Runtime>,
     /// Files of variables.
     pub env_files: BTreeSet<HostPath>,
+    /// Directories whose links are to be found.
+    pub links: LinksAsked,
+}
+
+/// Which links are to be found.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct LinksAsked {
+    /// Below these.
+    pub read: BTreeSet<HostPath>,
+    /// Not in these, to which the program may write.
+    pub write: BTreeSet<HostPath>,
+    /// Also below the directories that they lead to.
+    pub follow: bool,
 }
 
 /// What is at a path.
@@ -143,6 +156,42 @@ impl RuntimeFact {
         };
         parts.iter().filter(|part| !part.data).map(|part| part.path.as_path())
     }
+}
+
+/// The symbolic links below a directory that lead out of it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct LinksFact {
+    /// Also those below directories that others of them lead to, if they are to be followed.
+    pub links: Vec<LinkFact>,
+    /// Directories that were not entered, each with a lowercase fragment that says why.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub closed: BTreeMap<HostPath, String>,
+    /// Where the look was given up.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limit: Option<LinksLimit>,
+}
+
+/// A figure that was reached while links were looked for, and in which directory.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum LinksLimit {
+    /// So many names were looked at.
+    Names(usize, HostPath),
+    /// So many links lead out.
+    Links(usize, HostPath),
+}
+
+/// One of them.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct LinkFact {
+    /// Where it stands.
+    pub at: HostPath,
+    /// What it says, from the root on.
+    pub to: HostPath,
+    /// Where it leads. What is not to be followed is refused before its end is looked at.
+    pub way: PathFact,
 }
 
 /// What is in a file of variables: never a value.
@@ -254,4 +303,7 @@ pub struct Facts {
     /// The files of variables asked for, those of them that are there.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub env_files: BTreeMap<HostPath, EnvFileFact>,
+    /// The links of the directories asked for.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub links: BTreeMap<HostPath, LinksFact>,
 }

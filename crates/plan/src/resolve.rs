@@ -9,6 +9,7 @@ mod commands;
 mod env_files;
 mod etc;
 mod exec;
+mod follow;
 mod freebsd;
 mod fresh;
 mod identity;
@@ -44,6 +45,8 @@ use crate::plan::{Plan, Ready};
 use crate::spec::{Spec, TmpSize};
 use crate::step::{Access, Content, Planned};
 use crate::wishes::wishes;
+pub use follow::dangling;
+pub(crate) use follow::wanted as follows_links;
 pub use fresh::{Newer, decide as decide_fresh};
 use inside::{Entry, Inside, Node, Origin};
 use problem::Report;
@@ -116,6 +119,8 @@ pub fn resolve(name: &str, spec: &Spec, facts: &Facts) -> Result<Plan, Vec<Probl
     report.keep(root(&mut inside, kind));
 
     report.keep(service::socket(spec, landlocked, &mut inside));
+    // Last, since what it brings gives way to all that anybody has named.
+    follow::follow(spec, (&who, &writable), facts, &mut inside, &mut report);
 
     let mut steps = inside.finish(facts, &mut report);
     let fresh = fresh::find(&steps, &inside, &writable, facts);

@@ -68,6 +68,8 @@ pub struct Spec {
     pub etc: Option<Vec<String>>,
     /// Environment; nothing is inherited.
     pub env: BTreeMap<String, String>,
+    /// What becomes of links in `read` that lead out of it: keep, follow.
+    pub links: Option<String>,
     /// Files of variables; what is in them shows in no plan.
     pub env_file: Vec<String>,
     /// umask(2), octal.

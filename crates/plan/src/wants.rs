@@ -4,11 +4,11 @@ use std::collections::BTreeSet;
 
 use crate::defaults;
 use crate::etc::{self, Usual};
-use crate::facts::{SystemKind, Wants};
+use crate::facts::{LinksAsked, SystemKind, Wants};
 use crate::needs::ByNeed;
 use crate::path::{HostPath, RootPath};
 use crate::plan::Plan;
-use crate::resolve::{limits, runtime};
+use crate::resolve::{follows_links, limits, runtime};
 use crate::spec::Spec;
 use crate::special;
 use crate::wishes::{Wish, wishes};
@@ -62,7 +62,24 @@ pub fn wants(spec: &Spec, system: SystemKind) -> Wants {
         groups: spec.group.clone().into_iter().chain(spec.groups.clone().unwrap_or_default()).chain(groups).collect(),
         file_systems,
         env_files,
+        links: if follows_links(spec) { links(&mounts, true) } else { LinksAsked::default() },
     }
+}
+
+/// The same, and the links below all directories that are read: what `check` wants to know.
+#[must_use]
+pub fn wants_links(spec: &Spec, system: SystemKind) -> Wants {
+    let of_system = spec.for_system(system);
+    let mounts: Vec<Wish> = wishes(&of_system, system).into_iter().flatten().collect();
+    Wants { links: links(&mounts, follows_links(&of_system)), ..wants(spec, system) }
+}
+
+/// Not those that stand elsewhere inside, where what a link says means something else.
+fn links(mounts: &[Wish], follow: bool) -> LinksAsked {
+    let read = mounts.iter().filter(|wish| !wish.write && wish.target.is_none());
+    let write = mounts.iter().filter(|wish| wish.write);
+    let sources = |wish: &Wish| wish.source.clone();
+    LinksAsked { read: read.map(sources).collect(), write: write.map(sources).collect(), follow }
 }
 
 /// What has to be known to put files that are inside by themselves there anew.

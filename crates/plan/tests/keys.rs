@@ -8,9 +8,9 @@ use std::path::Path;
 use serde_json::Value;
 use thinjail_closure::tree::Kind;
 use thinjail_plan::env_file::LineFault;
-use thinjail_plan::facts::{Cgroup, EnvFileFact, Facts};
+use thinjail_plan::facts::{Cgroup, EnvFileFact, Facts, LinkFact, LinksFact, LinksLimit, PathFact};
 use thinjail_plan::path::HostPath;
-use thinjail_plan::resolve::resolve;
+use thinjail_plan::resolve::{dangling, resolve};
 use thinjail_plan::spec::{Spec, toml};
 use world::World;
 
@@ -173,4 +173,125 @@ fn files_of_variables_that_others_may_write_or_that_have_a_fault_are_refused() {
     assert_eq!(told("/etc/d").0, "env-file = \"/etc/d\": /etc/d is no regular file");
     assert_eq!(told("/etc/no").1, "make it, empty if need be, or take it out");
     assert_eq!(told("-/etc/no").1, "take the - out: a file that is named has to be there, and may be empty");
+}
+
+fn link_fact(at: &str, to: &str, way: PathFact) -> LinkFact {
+    LinkFact { at: HostPath::new(at).unwrap(), to: HostPath::new(to).unwrap(), way }
+}
+
+#[test]
+fn links_are_followed_only_where_root_has_put_them_and_named_where_they_are_not() {
+    let profile = "command = [\"/usr/bin/app\"]\nuser = \"nobody\"\nread = [\"/etc/app\"]\n";
+    let mut world = World::linux();
+    world.program("/usr/bin/app", &[]).dir("/etc/app");
+    world.file("/usr/share/app/a").file("/usr/share/app/b").file("/usr/share/app/c").file("/etc/app/own");
+    world.link("/etc/app/a", "/usr/share/app/a");
+    world.link_of(1000, false, "/etc/app/b", "/usr/share/app/b");
+    world.link_of(0, true, "/etc/app/c", "/usr/share/app/c");
+    world.link("/etc/app/d", "/usr/share/app/d").link("/etc/app/null", "/dev/null");
+    world.own("/dev/null", Kind::CharDevice, 0, 0o666);
+    let ends = [
+        ("a", "/usr/share/app/a"),
+        ("b", "/usr/share/app/b"),
+        ("c", "/usr/share/app/c"),
+        ("d", "/usr/share/app/d"),
+        ("null", "/dev/null"),
+    ];
+    let links = ends.iter().map(|(name, to)| {
+        let at = format!("/etc/app/{name}");
+        link_fact(&at, to, world.follow(&at))
+    });
+    let fact = LinksFact { links: links.collect(), ..LinksFact::default() };
+    world.links.insert(HostPath::new("/etc/app").unwrap(), fact);
+    let plan = |lines: &str| {
+        let spec = world::spec(lines);
+        let mut facts = world.facts(&spec);
+        for (_, to) in ends {
+            facts.paths.insert(HostPath::new(to).unwrap(), world.follow(to));
+        }
+        (resolve("app", &spec, &facts).unwrap(), facts)
+    };
+    let (kept, facts) = plan(profile);
+    assert!(!kept.to_string().contains("/usr/share/app"), "{kept}");
+    let named = dangling(&kept, &facts);
+    assert_eq!(named.len(), 3, "{named:?}");
+    assert_eq!(
+        named[0],
+        "the link /etc/app/a leads to /usr/share/app/a, which is not inside: write read = [\"/usr/share/app/a\"], \
+         or links = \"follow\" for all of them"
+    );
+    let (followed, facts) = plan(&format!("{profile}links = \"follow\"\n"));
+    let text = followed.to_string();
+    assert!(text.contains("/usr/share/app/a"), "{text}");
+    let notes = "is not followed: a user other than root could point it elsewhere";
+    assert_eq!(text.matches(notes).count(), 2, "{text}");
+    // Those that were not followed are still named by `check`.
+    assert_eq!(dangling(&followed, &facts).len(), 2);
+    // What is named is inside, and its link leads to it.
+    let (named, facts) = plan(&profile.replace("[\"/etc/app\"]", "[\"/etc/app\", \"/usr/share/app\"]"));
+    assert_eq!(dangling(&named, &facts), Vec::<String>::new());
+}
+
+#[test]
+fn ends_that_would_undo_the_jail_are_noted_and_left_out() {
+    let ends = [
+        ("root", "/", "it is the whole host"),
+        ("etc", "/etc", "/etc is above /etc/app, which is inside by itself"),
+        ("state", "/run/thinjail/x", "/run/thinjail/x has what jails are kept in"),
+        ("run", "/run", "/run has what jails are kept in"),
+        ("secret", "/srv/keys", "/srv/keys/key is there, which only root reads"),
+        ("written", "/srv/data/sub", "the program may write there"),
+        ("above", "/srv", "the program may write there"),
+        ("pipe", "/opt/pipe", "/opt/pipe is a FIFO, which has to be named"),
+        ("disk", "/opt/disk", "/opt/disk is a device, which has to be named"),
+        ("socket", "/opt/socket", "/opt/socket is a socket, which has to be named"),
+    ];
+    let mut world = World::linux();
+    world.program("/usr/bin/app", &[]).dir("/etc/app").dir("/run/thinjail/x").dir("/srv/data/sub");
+    world.own("/srv/keys/key", Kind::File, 0, 0o600).own("/opt/pipe", Kind::Fifo, 0, 0o644);
+    world.own("/opt/disk", Kind::BlockDevice, 0, 0o644).own("/opt/socket", Kind::Socket, 0, 0o666);
+    for (name, to, _) in ends {
+        world.link(&format!("/etc/app/{name}"), to);
+    }
+    let links = ends.iter().map(|(name, to, _)| {
+        let at = format!("/etc/app/{name}");
+        link_fact(&at, to, world.follow(&at))
+    });
+    let fact = LinksFact { links: links.collect(), ..LinksFact::default() };
+    world.links.insert(HostPath::new("/etc/app").unwrap(), fact);
+    let spec = world::spec(
+        "command = [\"/usr/bin/app\"]\nuser = \"nobody\"\nread = [\"/etc/app\"]\nlinks = \"follow\"\n\
+         secrets = [\"/srv/keys/key\"]\n[[mount]]\nsource = \"/srv/data\"\ntarget = \"/data\"\nwrite = true\n",
+    );
+    let mut facts = world.facts(&spec);
+    for (_, to, _) in ends {
+        facts.paths.insert(HostPath::new(to).unwrap(), world.follow(to));
+    }
+    let plan = resolve("app", &spec, &facts).unwrap();
+    for (name, to, why) in ends {
+        let note = format!("the link /etc/app/{name} -> {to} is not followed: {why}");
+        assert!(plan.notes.contains(&note), "{note}: {:#?}", plan.notes);
+    }
+    assert!(!plan.to_string().contains("# links = \"follow\""), "{plan}");
+}
+
+#[test]
+fn too_many_links_are_refused_with_the_directory_and_the_figure() {
+    let mut world = World::linux();
+    world.program("/usr/bin/app", &[]).dir("/etc/app/d");
+    let limits = [
+        (
+            LinksLimit::Names as fn(usize, HostPath) -> LinksLimit,
+            "below /etc/app are more than 7 names, of which /etc/app/d has the next",
+        ),
+        (LinksLimit::Links, "below /etc/app more than 7 links lead out of it, of which /etc/app/d has the next"),
+    ];
+    for (limit, said) in limits {
+        let limit = Some(limit(7, HostPath::new("/etc/app/d").unwrap()));
+        world.links.insert(HostPath::new("/etc/app").unwrap(), LinksFact { limit, ..LinksFact::default() });
+        let profile = "command = [\"/usr/bin/app\"]\nuser = \"nobody\"\nread = [\"/etc/app\"]\nlinks = \"follow\"\n";
+        let (what, help) = world.problem(profile);
+        assert_eq!(what, format!("links = \"follow\": {said}"));
+        assert_eq!(help, "name the directories below it that the program needs in read, or take `links` out");
+    }
 }

@@ -38,6 +38,9 @@ pub(crate) struct Wanted {
     /// The same, writable
     #[arg(long, value_name = "PATH", help_heading = "What is inside")]
     write: Vec<String>,
+    /// What becomes of links in `read` that lead out of it: keep, follow
+    #[arg(long, value_name = "WORD", help_heading = "What is inside")]
+    links: Option<String>,
     /// File of root's; only the user that runs reads the copy inside
     #[arg(long, value_name = "PATH", help_heading = "What is inside")]
     secrets: Vec<String>,
@@ -212,6 +215,7 @@ impl Wanted {
             etc: self.etc.map(named),
             env: self.env.into_iter().collect(),
             env_file: paths(self.env_file),
+            links: self.links,
             umask: self.umask,
             chdir: self.chdir,
             hostname: self.hostname,

@@ -1,7 +1,7 @@
 //! `check`: all that would fail, found without starting.
 
 use thinjail_plan::doubts::doubts;
-use thinjail_plan::resolve::{privilege, resolve};
+use thinjail_plan::resolve::{dangling, privilege, resolve};
 
 use super::{Source, asked};
 use crate::args::{Ask, Subject};
@@ -13,9 +13,13 @@ pub(super) fn execute(args: Ask, subject: &Subject) -> Result<Exit, Failure> {
     let source = Source::of(&args.host)?;
     let asked = asked(subject, args.about.profile, args.about.wanted, source.kind(), false)?;
     let (name, spec) = (asked.name, asked.spec);
-    let facts = source.facts(&spec);
+    let facts = source.all_facts(&spec);
     let (mut problems, doubts) = match resolve(&name, &spec, &facts) {
-        Ok(plan) => (source.verify(&plan, &facts).err().into_iter().collect(), doubts(&plan, &facts)),
+        Ok(plan) => {
+            let mut all = doubts(&plan, &facts);
+            all.extend(dangling(&plan, &facts));
+            (source.verify(&plan, &facts).err().into_iter().collect(), all)
+        }
         Err(problems) => (problems, Vec::new()),
     };
     // Who looks at another host will not run it from here.

@@ -66,6 +66,11 @@ impl Writable {
         self.0.iter().any(|place| path.starts_with(place))
     }
 
+    /// Whether one of them is there, or below.
+    pub(super) fn meets(&self, path: &Path) -> bool {
+        self.holds(path) || self.0.iter().any(|place| place.starts_with(path))
+    }
+
     /// Refuses a way that goes through a link in one of them.
     pub(super) fn judge(&self, said: &str, resolved: &Resolved) -> Result<(), Problem> {
         match resolved.links.iter().find(|link| self.holds(&link.at)) {

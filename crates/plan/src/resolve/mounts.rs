@@ -18,10 +18,21 @@ const FILE_MOUNTS: u32 = 1_400_000;
 
 /// Decides one wish. Returns the directories to make on the host.
 pub(super) fn place(wish: &Wish, who: &Who, facts: &Facts, inside: &mut Inside, report: &mut Report) -> Vec<Planned> {
-    let decided = refuse_source(&wish.said, wish.source.as_str(), wish.write)
-        .and_then(|()| refuse_target(&wish.said, wish.place().as_str()))
-        .and_then(|()| decide(wish, who, facts, inside, report));
+    let decided = attempt(wish, who, facts, inside, report);
     report.keep(decided).unwrap_or_default()
+}
+
+/// The same for what nobody has named, so that a refusal is no fault of the profile.
+pub(super) fn attempt(
+    wish: &Wish,
+    who: &Who,
+    facts: &Facts,
+    inside: &mut Inside,
+    report: &mut Report,
+) -> Result<Vec<Planned>, Problem> {
+    refuse_source(&wish.said, wish.source.as_str(), wish.write)?;
+    refuse_target(&wish.said, wish.place().as_str())?;
+    decide(wish, who, facts, inside, report)
 }
 
 /// Parts of the host that undo a jail; asked of a path as it is written, and again of where it leads.

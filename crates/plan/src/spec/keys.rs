@@ -76,6 +76,7 @@ pub(super) const KEYS: &[(&str, Shape)] = &[
     ("hostname", Shape::Text),
     ("isolation", Shape::Text),
     ("limits", Shape::NumbersOrTexts),
+    ("links", Shape::Text),
     ("linux", Shape::System),
     ("log", Shape::Text),
     ("log-dir", Shape::Text),

@@ -66,6 +66,7 @@ impl Spec {
             etc,
             env,
             env_file,
+            links,
             umask,
             chdir,
             hostname,
@@ -130,6 +131,7 @@ impl Spec {
         append_optional(&mut self.etc, etc);
         merge(&mut self.env, env);
         self.env_file.extend(env_file);
+        replace(&mut self.links, links);
         replace(&mut self.umask, umask);
         replace(&mut self.chdir, chdir);
         replace(&mut self.hostname, hostname);

@@ -13,6 +13,10 @@ fn that_are_not_known() {
     );
     assert_eq!(problem("network = \"bridge\"").1, "write one of inherit, none");
     assert_eq!(problem("proc = \"ful\""), ("proc = \"ful\" is not known".into(), "did you mean \"full\"?".into()));
+    assert_eq!(
+        problem("links = \"folow\""),
+        ("links = \"folow\" is not known".into(), "did you mean \"follow\"?".into())
+    );
     assert_eq!(what("wait = \"one\""), "wait = \"one\" is not known");
     assert_eq!(what("etc = [\"shadow\"]"), "etc: \"shadow\" is none of the usual files");
 }

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use thinjail_closure::closure::{CacheMark, Closure, How, Loader, Member, Missing, Role};
 use thinjail_closure::tree::{FileId, Kind, Link, Meta, Resolved};
 use thinjail_plan::facts::{
-    Cgroup, EnvFileFact, Facts, Group, Mounted, PathFact, ProgramFact, RuntimeFact, System, SystemKind, User,
+    Cgroup, EnvFileFact, Facts, Group, LinksFact, Mounted, PathFact, ProgramFact, RuntimeFact, System, SystemKind, User,
 };
 use thinjail_plan::path::HostPath;
 use thinjail_plan::plan::Plan;
@@ -38,6 +38,7 @@ pub struct World {
     pub mounts: Vec<Mounted>,
     pub runtime: Option<RuntimeFact>,
     pub env_files: BTreeMap<HostPath, EnvFileFact>,
+    pub links: BTreeMap<HostPath, LinksFact>,
 }
 
 impl std::fmt::Debug for World {
@@ -106,6 +107,7 @@ impl World {
             mounts: Vec::new(),
             runtime: None,
             env_files: BTreeMap::new(),
+            links: BTreeMap::new(),
         };
         world.put("/", Kind::Directory);
         world
@@ -312,6 +314,7 @@ impl World {
                 .collect(),
             runtime,
             env_files: self.env_files.clone(),
+            links: self.links.clone(),
         }
     }
 
