@@ -4,7 +4,7 @@ use std::io;
 use std::time::Duration;
 
 use rustix::process::Pid;
-use thinjail_plan::plan::{LogTo, Plan};
+use thinjail_plan::plan::{Address, LogTo, Plan};
 
 use crate::journal::Journal;
 use crate::journal::line::{Begin, Process, Running, VERSION, Verb};
@@ -20,7 +20,8 @@ use crate::teardown::teardown;
 /// Whether a jail has to be known to others: it is to be stopped by them, or leaves something if its supervisor is killed.
 fn is_needed(plan: &Plan, verb: Verb) -> bool {
     let root = rustix::process::geteuid().is_root();
-    verb == Verb::Start || (root && (!plan.host.is_empty() || plan.pidfile.is_some()))
+    let file = plan.exec.listen.iter().any(|one| matches!(one.at, Address::Unix { .. }));
+    verb == Verb::Start || (root && (!plan.host.is_empty() || plan.pidfile.is_some() || file))
 }
 
 /// Takes the name, and begins a journal for it. One that nobody needs is not written. What an earlier supervisor has left was
@@ -159,6 +160,7 @@ fn is_in_the_way(undo: &Undo) -> bool {
         Undo::RemoveDir { .. }
         | Undo::RemoveCgroup { .. }
         | Undo::RemoveFile { .. }
+        | Undo::RemoveSocket { .. }
         | Undo::RemoveLimits { .. }
         | Undo::ClearRuleset { .. } => false,
     }

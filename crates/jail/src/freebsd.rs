@@ -26,7 +26,7 @@ use thinjail_plan::plan::{Plan, Ready};
 use thinjail_plan::step::{Confine, Devfs, Planned, Step};
 use thinjail_sys::freebsd::process;
 
-use self::child::{Child, Outlets};
+use self::child::Child;
 use self::guardian::Guardian;
 use self::hooks::{BEFORE, Hook, Hooks};
 use self::params::Params;
@@ -35,6 +35,7 @@ use self::reload::Reloads;
 use self::supervisor::{Search, Signals};
 use crate::apply::apply;
 use crate::claim;
+use crate::handed::{self, Outlets};
 use crate::journal::Journal;
 use crate::journal::line::Verb;
 use crate::journal::undo::Undo;
@@ -276,10 +277,13 @@ fn run_guarded(
 fn outlets(plan: &Plan, service: &Service<'_>) -> Result<(Outlets, Option<Words>), RunError> {
     let failed = |cause: io::Error| RunError::setup("make a pipe for what the program says".into(), cause);
     let output = service.output().transpose().map_err(failed)?;
-    let Ready::Writes { descriptor } = plan.service.ready else { return Ok(((output, None), None)) };
+    let sockets = service.sockets(plan)?;
+    let Ready::Writes { descriptor } = plan.service.ready else {
+        return Ok((Outlets { output, ready: None, sockets }, None));
+    };
     let (hear, talk) = pipe_with(PipeFlags::CLOEXEC).map_err(|cause| failed(cause.into()))?;
-    let ready = (start::above(talk, descriptor)?, descriptor);
-    Ok(((output, Some(ready)), Some(Words::Pipe(hear))))
+    let ready = Some((start::above(talk, handed::top(plan).unwrap_or(descriptor))?, descriptor));
+    Ok((Outlets { output, ready, sockets }, Some(Words::Pipe(hear))))
 }
 
 /// Runs hooks of the end, whose failure stops nothing.

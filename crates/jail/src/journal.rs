@@ -60,6 +60,8 @@ pub(crate) struct Journal {
     running: Option<Running>,
     /// Lines that tell how the supervisor goes on, since all were last written.
     phases: u32,
+    /// Sockets stay from one life of the jail to the next.
+    keeps_sockets: bool,
 }
 
 /// So many lines about how the supervisor goes on are written before all but the last of them are dropped.
@@ -68,12 +70,19 @@ const PHASES: u32 = 500;
 impl Journal {
     /// One that nobody will read.
     pub(crate) fn unwritten() -> Self {
-        Self { paper: None, entries: Vec::new(), begin: None, running: None, phases: 0 }
+        Self { paper: None, entries: Vec::new(), begin: None, running: None, phases: 0, keeps_sockets: false }
     }
 
     /// One that goes on where another supervisor ended.
     pub(crate) fn on(paper: Box<dyn Paper>, read: Read) -> Self {
-        Self { paper: Some(paper), entries: read.entries, begin: read.begin, running: read.running, phases: 0 }
+        Self {
+            paper: Some(paper),
+            entries: read.entries,
+            begin: read.begin,
+            running: read.running,
+            phases: 0,
+            keeps_sockets: false,
+        }
     }
 
     /// Whether what is done will be known after us.
@@ -157,8 +166,14 @@ impl Journal {
 
     /// What is still to be taken back, last first.
     pub(crate) fn open(&self) -> Vec<(Number, Entry)> {
-        let open = self.entries.iter().enumerate().filter(|(_, entry)| entry.open);
+        let stays = |undo: &Undo| self.keeps_sockets && matches!(undo, Undo::RemoveSocket { .. });
+        let open = self.entries.iter().enumerate().filter(|(_, entry)| entry.open && !stays(&entry.undo));
         open.rev().map(|(n, entry)| (Number(n), entry.clone())).collect()
+    }
+
+    /// Whether [`Journal::open`] passes over sockets, which are not a jail's but its supervisor's.
+    pub(crate) fn keep_sockets(&mut self, keep: bool) {
+        self.keeps_sockets = keep;
     }
 
     /// The end: with nothing left to take back the journal goes as well. Otherwise it stays for the next start, stop or clean.

@@ -15,6 +15,7 @@ mod apply;
 mod claim;
 mod command;
 mod environment;
+mod handed;
 mod journal;
 mod look;
 mod os;

@@ -54,6 +54,7 @@ use crate::apply::apply;
 use crate::claim;
 use crate::command;
 use crate::environment;
+use crate::handed::{self, Outlets};
 use crate::journal::Journal;
 use crate::journal::line::Verb;
 use crate::os::linux::{Host, HostDir};
@@ -304,8 +305,8 @@ fn start(plan: &Plan, made: &[HostDir], clock: &mut Clock, service: &mut Service
     }
     let (life, childs_life) = channel()?;
     let (report, mut childs_report) = channel()?;
-    if let Ready::Writes { descriptor } = plan.service.ready {
-        childs_report = above(childs_report, descriptor)?;
+    if let Some(top) = handed::top(plan) {
+        childs_report = above(childs_report, top)?;
     }
     // The kernel then tells us the sender's pid as it is on the host, whatever it is inside; unix(7).
     sockopt::set_socket_passcred(&report, true)
@@ -358,16 +359,17 @@ fn start(plan: &Plan, made: &[HostDir], clock: &mut Clock, service: &mut Service
     Ok(Started { jail, main })
 }
 
-/// What the child has of its own in place of ours: its output, and where it says that it is ready. And our end of the latter.
-type Outlets = (Option<OwnedFd>, Option<(OwnedFd, i32)>);
-
+/// What the child has of its own in place of ours, and our end of where it says that it is ready.
 fn outlets(plan: &Plan, service: &Service<'_>) -> Result<(Outlets, Option<Words>), RunError> {
     let failed = |cause: io::Error| RunError::setup("make a pipe for what the program says".into(), cause);
     let output = service.output().transpose().map_err(failed)?;
-    let Ready::Writes { descriptor } = plan.service.ready else { return Ok(((output, None), None)) };
+    let sockets = service.sockets(plan)?;
+    let Ready::Writes { descriptor } = plan.service.ready else {
+        return Ok((Outlets { output, ready: None, sockets }, None));
+    };
     let (hear, talk) = pipe_with(PipeFlags::CLOEXEC).map_err(|cause| failed(cause.into()))?;
-    let ready = (above(talk, descriptor)?, descriptor);
-    Ok(((output, Some(ready)), Some(Words::Pipe(hear))))
+    let ready = Some((above(talk, handed::top(plan).unwrap_or(descriptor))?, descriptor));
+    Ok((Outlets { output, ready, sockets }, Some(Words::Pipe(hear))))
 }
 
 /// The same descriptor by a greater number than the one that the program will know another by.

@@ -119,6 +119,8 @@ fn exec(jail: &Plan, tool: &Plan, own_user: bool, env: &[(String, String)]) -> c
         network: Network::Inherit,
         // They are the daemon's, may be other ones by now, and a shell shows them to whoever looks on.
         env_files: Vec::new(),
+        // Who accepts is the daemon.
+        listen: Vec::new(),
         ..jail.exec.clone()
     };
     if own_user {

@@ -1,5 +1,6 @@
 //! What will be done. Printed twice it is byte-equal; apply chooses which system call does a step, never what comes out.
 
+use core::net::SocketAddr;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -94,6 +95,52 @@ pub struct EnvFile {
     pub names: Vec<String>,
 }
 
+/// What a socket is bound to.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Address {
+    /// TCP.
+    Tcp {
+        /// Address and port.
+        address: SocketAddr,
+        /// IPv4 as well, by the same socket.
+        both: bool,
+    },
+    /// UDP.
+    Udp {
+        /// Address and port.
+        address: SocketAddr,
+        /// IPv4 as well, by the same socket.
+        both: bool,
+    },
+    /// A file of the host's, the jail's user's and group's, with mode 0660.
+    Unix {
+        /// Where.
+        path: HostPath,
+    },
+}
+
+impl std::fmt::Display for Address {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Tcp { address, both: true } => write!(f, "tcp port {}", address.port()),
+            Self::Udp { address, both: true } => write!(f, "udp port {}", address.port()),
+            Self::Tcp { address, .. } => write!(f, "tcp {address}"),
+            Self::Udp { address, .. } => write!(f, "udp {address}"),
+            Self::Unix { path } => write!(f, "{path}"),
+        }
+    }
+}
+
+/// A socket that is opened on the host before anything is made, and handed on; sd_listen_fds(3).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Listen {
+    /// What the program knows it by.
+    pub name: String,
+    /// What it is bound to.
+    pub at: Address,
+}
+
 /// What is run once everything is in place.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Exec {
@@ -106,6 +153,9 @@ pub struct Exec {
     /// Files that hold further ones, which are read at the start and are in no plan.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub env_files: Vec<EnvFile>,
+    /// Sockets handed on, by the descriptors from 3 on.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub listen: Vec<Listen>,
     /// Ids.
     pub ids: Ids,
     /// Capabilities kept, as capabilities(7) spells them without `CAP_`, lowercase, sorted. Empty on FreeBSD.

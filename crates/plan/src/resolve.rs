@@ -22,6 +22,7 @@ mod libmap;
 pub(crate) mod limits;
 mod links;
 mod linux;
+pub(crate) mod listen;
 mod mounts;
 mod pidfile;
 mod problem;
@@ -135,6 +136,7 @@ pub fn resolve(name: &str, spec: &Spec, facts: &Facts) -> Result<Plan, Vec<Probl
     let mut exec = exec::exec(spec, program, argv, &who, network, facts, &mut report);
     exec.landlock.own_signals = landlocked && facts.landlock >= landlock::SCOPES;
     exec.syscalls.own_processes = landlocked || alone;
+    exec.listen = listen::resolve(name, spec, network, (alone, &exec.descriptors), facts, &mut report);
     check_chdir(&exec.chdir, &inside, facts, &mut report);
     let stop = exec::stop(spec, kind, &mut report);
     let success = exec::success(spec, kind, &mut report);

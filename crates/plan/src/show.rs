@@ -201,6 +201,10 @@ fn run(f: &mut fmt::Formatter<'_>, exec: &Exec, kind: SystemKind) -> fmt::Result
         };
         field(f, "limit", &format!("{} {value}: {by}", plain(&limit.resource)))?;
     }
+    for (at, listen) in exec.listen.iter().enumerate() {
+        let what = plain(&format!("{}, as the descriptor {}, named {}", listen.at, 3 + at, listen.name));
+        field(f, "listens", &what)?;
+    }
     let more: String = exec.descriptors.iter().map(|fd| format!(" {fd}")).collect();
     field(f, "descriptors", &format!("0 1 2{more}"))?;
     field(f, "terminal", if exec.tty { "keeps the caller's session" } else { "a session of its own" })?;

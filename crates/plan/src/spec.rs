@@ -72,6 +72,8 @@ pub struct Spec {
     pub links: Option<String>,
     /// Files of variables; what is in them shows in no plan.
     pub env_file: Vec<String>,
+    /// Sockets that are opened before, and handed on.
+    pub listen: Vec<String>,
     /// umask(2), octal.
     pub umask: Option<String>,
     /// Working directory inside.

@@ -8,7 +8,7 @@ use crate::facts::{LinksAsked, SystemKind, Wants};
 use crate::needs::ByNeed;
 use crate::path::{HostPath, RootPath};
 use crate::plan::Plan;
-use crate::resolve::{follows_links, limits, runtime};
+use crate::resolve::{follows_links, limits, listen, runtime};
 use crate::spec::Spec;
 use crate::special;
 use crate::wishes::{Wish, wishes};
@@ -27,6 +27,7 @@ pub fn wants(spec: &Spec, system: SystemKind) -> Wants {
         paths.extend(etc.iter().cloned());
     }
     paths.extend(pidfile_dir(spec));
+    paths.extend(spec.listen.iter().filter_map(|written| listen::directory(written)));
     paths.extend(spec.secrets.iter().filter_map(|path| HostPath::new(path).ok()));
     let env_files: BTreeSet<HostPath> = spec.env_file.iter().filter_map(|path| HostPath::new(path).ok()).collect();
     paths.extend(env_files.iter().cloned());

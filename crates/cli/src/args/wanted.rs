@@ -84,6 +84,9 @@ pub(crate) struct Wanted {
     /// File of NAME=VALUE lines, as systemd reads them; `plan` shows no value
     #[arg(long, value_name = "PATH", help_heading = "How it runs")]
     env_file: Vec<String>,
+    /// Socket opened before privileges go, handed on as LISTEN_FDS: 80, 127.0.0.1:80, udp:53, /run/app.sock
+    #[arg(long, value_name = "ADDRESS", help_heading = "How it runs")]
+    listen: Vec<String>,
     /// File mode creation mask, octal
     #[arg(long, value_name = "OCTAL", help_heading = "How it runs")]
     umask: Option<String>,
@@ -216,6 +219,7 @@ impl Wanted {
             env: self.env.into_iter().collect(),
             env_file: paths(self.env_file),
             links: self.links,
+            listen: self.listen,
             umask: self.umask,
             chdir: self.chdir,
             hostname: self.hostname,

@@ -20,6 +20,7 @@ use thinjail_sys::freebsd::{process, signal};
 
 use super::message::{Message, Phase};
 use super::params::Params;
+use crate::handed::{self, Outlets};
 use crate::run::RunError;
 
 /// Everything the child needs, in the form that the system calls take.
@@ -50,10 +51,9 @@ pub(super) struct Child {
     output: Option<OwnedFd>,
     /// Where it says that it is ready, and by which number it knows that.
     ready: Option<(OwnedFd, i32)>,
+    /// What it knows by the descriptors from 3 on.
+    sockets: Vec<OwnedFd>,
 }
-
-/// What a child has of its own in place of ours.
-pub(super) type Outlets = (Option<OwnedFd>, Option<(OwnedFd, i32)>);
 
 /// A place in the set-up that failed.
 struct Failure {
@@ -82,7 +82,7 @@ impl Child {
         plan: &Plan,
         params: Params,
         waits: bool,
-        (output, ready): Outlets,
+        Outlets { output, ready, sockets }: Outlets,
     ) -> Result<Self, RunError> {
         let exec = &plan.exec;
         let bad = |what: &str, why: &str| {
@@ -90,7 +90,9 @@ impl Child {
         };
         let text = |text: &str| CString::new(text).map_err(|_| bad(&format!("{text:?}"), "it has a NUL byte"));
         let argv = exec.argv.iter().map(|word| text(word)).collect::<Result<_, _>>()?;
-        let env = exec.env.iter().map(|(name, value)| text(&format!("{name}={value}"))).collect::<Result<_, _>>()?;
+        let env = handed::environment(exec, sockets.len());
+        let env = env.iter().map(|(name, value)| text(&format!("{name}={value}"))).collect::<Result<_, _>>()?;
+        let env = StringList::new(env);
         let limits = own_rlimits(exec)?;
         let class = LoginClass::of_user(exec.ids.uid).map_err(|cause| {
             RunError::setup(format!("read the login class of uid {}", exec.ids.uid), cause)
@@ -101,7 +103,7 @@ impl Child {
         Ok(Self {
             program: text(exec.program.as_str())?,
             argv: StringList::new(argv),
-            env: StringList::new(env),
+            env: if sockets.is_empty() { env } else { env.with_number(handed::PID) },
             chdir: text(exec.chdir.as_str())?,
             name,
             params: jail::Params::new(params.into_values()),
@@ -119,6 +121,7 @@ impl Child {
             there: None,
             output,
             ready,
+            sockets,
         })
     }
 
@@ -161,6 +164,11 @@ impl Child {
             process::dup_onto(pipe, *number).map_err(io_at(Phase::Descriptors))?;
             kept.push(*number);
         }
+        for (number, socket) in (3..).zip(&self.sockets) {
+            process::dup_onto(socket, number).map_err(io_at(Phase::Descriptors))?;
+            kept.push(number);
+        }
+        self.env.set_number(rustix::process::getpid().as_raw_nonzero().get());
         kept.extend([report.as_raw_fd(), go.as_raw_fd()]);
         kept.sort_unstable();
         process::close_all_but(&kept).map_err(io_at(Phase::Descriptors))?;

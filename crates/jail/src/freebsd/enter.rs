@@ -20,6 +20,7 @@ use super::params::Params;
 use super::start::hear;
 use super::supervisor::outcome;
 use crate::command::{Said, plan_of};
+use crate::handed::Outlets;
 use crate::run::{Outcome, RunError};
 
 /// A jail that is there.
@@ -50,7 +51,7 @@ impl Place<'_> {
             _ => None,
         });
         let params = Params::new(params.map_or(&[][..], |params| &params[..]))?;
-        let child = Child::prepare(&plan, params, false, (None, None))?.in_jail(self.jid);
+        let child = Child::prepare(&plan, params, false, Outlets::default())?.in_jail(self.jid);
         let failed = |cause: Errno| RunError::setup(format!("prepare {}", plan.exec.program), cause.into());
         let (report, childs_report) = pipe_with(PipeFlags::CLOEXEC).map_err(failed)?;
         let (out, childs_out) = pipe_with(PipeFlags::CLOEXEC).map_err(failed)?;

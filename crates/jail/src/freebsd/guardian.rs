@@ -98,6 +98,7 @@ fn clean(os: &mut Host, journal: &mut Journal, pidfile: Option<Pidfile>, name: &
     if let Some(pidfile) = pidfile {
         let _ = pidfile.remove();
     }
+    journal.keep_sockets(false);
     teardown(os, journal, End::Stopped, &mut |_| {});
     let _ = journal.close();
 }

@@ -7,7 +7,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 use rustix::pipe::{PipeFlags, pipe_with};
 use rustix::process::{Pid, Signal, WaitOptions, kill_process, waitpid};
-use thinjail_plan::plan::{Plan, Ready};
+use thinjail_plan::plan::Plan;
 use thinjail_sys::freebsd::jail::Jid;
 use thinjail_sys::freebsd::process::{self, Side, fork};
 
@@ -18,6 +18,7 @@ use super::hooks::{BEFORE, Hooks};
 use super::message::{Message, SIZE};
 use super::supervisor::{Jail, Signals};
 use crate::command;
+use crate::handed;
 use crate::run::RunError;
 
 /// How long a start may take before a signal to stop ends it. One that comes sooner waits, and is the program's.
@@ -36,9 +37,9 @@ pub(super) fn start(
         .map_err(|cause| RunError::setup("make a pipe to the jail's first process".into(), cause.into()))?;
     let (mut childs_go, go) = pipe_with(PipeFlags::CLOEXEC)
         .map_err(|cause| RunError::setup("make a pipe to the jail's first process".into(), cause.into()))?;
-    if let Ready::Writes { descriptor } = plan.service.ready {
-        childs_report = above(childs_report, descriptor)?;
-        childs_go = above(childs_go, descriptor)?;
+    if let Some(top) = handed::top(plan) {
+        childs_report = above(childs_report, top)?;
+        childs_go = above(childs_go, top)?;
     }
     let begin = std::time::Instant::now();
     let cpus = child.cpus().to_vec();

@@ -199,6 +199,7 @@ mod tests {
                 argv: vec![],
                 env: vec![],
                 env_files: vec![],
+                listen: vec![],
                 ids,
                 capabilities: vec![],
                 syscalls: thinjail_plan::plan::Syscalls::default(),

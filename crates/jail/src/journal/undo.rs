@@ -37,6 +37,13 @@ pub(crate) enum Undo {
         /// Which one it is.
         id: Option<Identity>,
     },
+    /// A unix socket of ours, which stays while its jail is made anew: unlink(2).
+    RemoveSocket {
+        /// Where.
+        path: HostPath,
+        /// Which one it is.
+        id: Option<Identity>,
+    },
     /// A mount of the host's: unmount(2) by its number.
     Unmount {
         /// Where.
@@ -71,7 +78,7 @@ impl Undo {
         let blank = |undo: &Self| {
             let mut undo = undo.clone();
             match &mut undo {
-                Self::RemoveDir { id, .. } | Self::RemoveFile { id, .. } => *id = None,
+                Self::RemoveDir { id, .. } | Self::RemoveFile { id, .. } | Self::RemoveSocket { id, .. } => *id = None,
                 Self::Unmount { fsid, .. } => *fsid = None,
                 Self::RemoveJail { jid, .. } => *jid = None,
                 Self::RemoveCgroup { .. } | Self::RemoveLimits { .. } | Self::ClearRuleset { .. } => {}
@@ -89,6 +96,7 @@ impl std::fmt::Display for Undo {
             Self::RemoveDir { path, .. } => write!(f, "the directory {path}"),
             Self::RemoveCgroup { path } => write!(f, "the group {path}"),
             Self::RemoveFile { path, .. } => write!(f, "the file {path}"),
+            Self::RemoveSocket { path, .. } => write!(f, "the socket {path}"),
             Self::Unmount { at, .. } => write!(f, "the mount on {at}"),
             Self::RemoveJail { name, .. } => write!(f, "the jail {name}"),
             Self::RemoveLimits { jail } => write!(f, "the limits of the jail {jail}"),

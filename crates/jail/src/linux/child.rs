@@ -35,6 +35,7 @@ use super::message::{MARKS, Message, Phase, SIZE};
 use super::tree::WITHIN;
 use super::unprivileged::USER;
 use super::{capability, exec, handover, init, landlock};
+use crate::handed::{self, Outlets};
 use crate::run::RunError;
 
 /// Everything the child needs, in the form that the system calls take.
@@ -76,6 +77,8 @@ pub(super) struct Child {
     output: Option<OwnedFd>,
     /// Where it says that it is ready, and by which number it knows that.
     ready: Option<(OwnedFd, i32)>,
+    /// What it knows by the descriptors from 3 on.
+    sockets: Vec<OwnedFd>,
 }
 
 /// A place in the set-up that failed.
@@ -102,7 +105,7 @@ impl Child {
         confine: &Confinement<'_>,
         groups_of_processes: Vec<OwnedFd>,
         files: Option<&[(OwnedFd, Kind, Access)]>,
-        (output, ready): (Option<OwnedFd>, Option<(OwnedFd, i32)>),
+        Outlets { output, ready, sockets }: Outlets,
     ) -> Result<Self, RunError> {
         let exec = &plan.exec;
         let Confinement { namespaces, hostname, proc, landlocked } = *confine;
@@ -112,7 +115,9 @@ impl Child {
         };
         let text = |text: &str| CString::new(text).map_err(|_| bad(&format!("{text:?}"), "it has a NUL byte"));
         let argv = exec.argv.iter().map(|word| text(word)).collect::<Result<_, _>>()?;
-        let env = exec.env.iter().map(|(name, value)| text(&format!("{name}={value}"))).collect::<Result<_, _>>()?;
+        let env = handed::environment(exec, sockets.len());
+        let env = env.iter().map(|(name, value)| text(&format!("{name}={value}"))).collect::<Result<_, _>>()?;
+        let env = StringList::new(env);
         let capabilities =
             capability::set(&exec.capabilities).map_err(|name| bad(name, "the kernel has no such capability"))?;
         let limits = exec
@@ -127,7 +132,7 @@ impl Child {
         Ok(Self {
             program: text(exec.program.as_str())?,
             argv: StringList::new(argv),
-            env: StringList::new(env),
+            env: if sockets.is_empty() { env } else { env.with_number(handed::PID) },
             chdir: text(exec.chdir.as_str())?,
             namespaces: Self::clone_flags(namespaces)?,
             hostname: hostname.map(text).transpose()?,
@@ -156,6 +161,7 @@ impl Child {
             pidfile: plan.service.daemon_pidfile.as_ref().map(|path| text(path.as_str())).transpose()?,
             output,
             ready,
+            sockets,
         })
     }
 
@@ -382,6 +388,11 @@ impl Child {
         for descriptor in &self.descriptors {
             process::keep_on_exec(*descriptor).map_err(io_at(Phase::Descriptors))?;
         }
+        for (number, socket) in (3..).zip(&self.sockets) {
+            process::dup_onto(socket, number).map_err(io_at(Phase::Descriptors))?;
+        }
+        // As it is called inside.
+        self.env.set_number(rustix::process::getpid().as_raw_nonzero().get());
         rustix::process::umask(self.umask);
         rustix::process::chdir(self.chdir.as_c_str()).map_err(at(Phase::Chdir))
     }

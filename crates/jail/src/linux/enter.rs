@@ -17,6 +17,7 @@ use super::message::Message;
 use super::supervisor::{self, outcome};
 use super::{Heard, SLOW, channel, confinement, explain, hear, landlock, limits};
 use crate::command::{Said, plan_of};
+use crate::handed::Outlets;
 use crate::os::linux::HostDir;
 use crate::run::{Outcome, RunError};
 
@@ -42,8 +43,13 @@ impl Place<'_> {
         let plan = plan_of(self.plan, command);
         let confinement = confinement(&plan)?;
         let files = confinement.landlocked.then(|| landlock::files(&plan, self.made)).transpose()?;
-        let child =
-            Child::prepare(&plan, &confinement, limits::entrances(&plan, self.made)?, files.as_deref(), (None, None))?;
+        let child = Child::prepare(
+            &plan,
+            &confinement,
+            limits::entrances(&plan, self.made)?,
+            files.as_deref(),
+            Outlets::default(),
+        )?;
         drop(files);
         let (report, childs_report) = channel()?;
         let failed = |cause: Errno| RunError::setup(format!("prepare {}", plan.exec.program), cause.into());

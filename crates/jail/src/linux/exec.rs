@@ -25,6 +25,7 @@ use super::tree::{self, Tree};
 use super::{Heard, capability, check, confinement, explain, handover, hear};
 use crate::claim::lives;
 use crate::exec::Running;
+use crate::handed::Outlets;
 use crate::os::cgroup;
 use crate::os::linux::HostDir;
 use crate::run::{Outcome, RunError};
@@ -41,7 +42,7 @@ pub(crate) fn exec(joined: &Joined, running: &Running, terminal: bool) -> Result
     let init = init_of(running).ok_or_else(|| RunError::setup(format!("enter {}", plan.name), ended()))?;
     let groups = entrances(&running.groups)?;
     let borrowed = Borrowed::from(&init, joined)?;
-    let child = Child::prepare(plan, &confinement(plan)?, groups, None, (None, None))?;
+    let child = Child::prepare(plan, &confinement(plan)?, groups, None, Outlets::default())?;
     let terminal = terminal
         .then(Terminal::open)
         .transpose()

@@ -351,6 +351,7 @@ impl Fake {
             }
             Undo::RemoveCgroup { .. }
             | Undo::RemoveFile { .. }
+            | Undo::RemoveSocket { .. }
             | Undo::RemoveLimits { .. }
             | Undo::ClearRuleset { .. } => {
                 let target = target(&entry.undo);
@@ -375,7 +376,10 @@ fn place(at: &RootPath) -> HostPath {
 /// What it is about.
 pub(crate) fn target(undo: &Undo) -> String {
     match undo {
-        Undo::RemoveDir { path, .. } | Undo::RemoveCgroup { path } | Undo::RemoveFile { path, .. } => path.to_string(),
+        Undo::RemoveDir { path, .. }
+        | Undo::RemoveCgroup { path }
+        | Undo::RemoveFile { path, .. }
+        | Undo::RemoveSocket { path, .. } => path.to_string(),
         Undo::Unmount { at, .. } => format!("mount {at}"),
         Undo::RemoveJail { name, .. } => format!("jail {name}"),
         Undo::RemoveLimits { jail } => format!("limits {jail}"),

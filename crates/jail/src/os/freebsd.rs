@@ -347,6 +347,7 @@ impl Os for Host {
                 host_dir::remove(wanted, *id, entry, end)
             }
             Undo::RemoveFile { path, id } => host_file::remove(path, *id, entry),
+            Undo::RemoveSocket { path, id } => host_file::remove_socket(path, *id, entry),
             Undo::Unmount { at, fsid: Some(fsid) } => mount::undo(at, Fsid(*fsid), force),
             // What is mounted there is found by its place.
             Undo::Unmount { fsid: None, .. } => Ok(()),

@@ -48,6 +48,34 @@ pub(crate) fn remove(path: &HostPath, id: Option<Identity>, entry: &Entry) -> Re
     fs::unlinkat(&parent, name, AtFlags::empty()).map_err(|error| refused(error.into()))
 }
 
+/// Removes a unix socket, if it is the one that was made.
+pub(crate) fn remove_socket(path: &HostPath, id: Option<Identity>, entry: &Entry) -> Result<(), StepError> {
+    let refused = |cause: io::Error| StepError::RemoveHostFile { path: path.clone(), cause };
+    let (Some(parent), Some(name)) = (path.parent(), path.name()) else {
+        return Err(refused(io::ErrorKind::InvalidInput.into()));
+    };
+    let parent = match look::directory(&parent, OFlags::PATH) {
+        Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP | Errno::MLINK) => return Ok(()),
+        opened => opened.map_err(|error| refused(error.into()))?,
+    };
+    let stat = match fs::statat(&parent, name, AtFlags::SYMLINK_NOFOLLOW) {
+        Err(Errno::NOENT) => return Ok(()),
+        found => found.map_err(|error| refused(error.into()))?,
+    };
+    let ours = match id {
+        Some(id) => look::identity(&parent, name).map_err(refused)? == id,
+        // A step that could not say so any more.
+        None => {
+            let own = stat.st_uid == rustix::process::geteuid().as_raw() && stat.st_nlink == 1;
+            own && may_be_ours(entry.time, Moment::changed(&stat))
+        }
+    };
+    if !ours || !FileType::from_raw_mode(stat.st_mode).is_socket() {
+        return Ok(());
+    }
+    fs::unlinkat(&parent, name, AtFlags::empty()).map_err(|error| refused(error.into()))
+}
+
 /// Whether a step made it that could not say so any more: an empty file of root's with one name, as old as that.
 fn is_left_by(file: &std::os::fd::OwnedFd, entry: &Entry) -> io::Result<bool> {
     let stat = fs::fstat(file)?;

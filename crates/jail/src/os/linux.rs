@@ -50,6 +50,7 @@ impl Os for Host {
             }
             Undo::RemoveCgroup { path } => cgroup::remove(path),
             Undo::RemoveFile { path, id } => host_file::remove(path, *id, entry),
+            Undo::RemoveSocket { path, id } => host_file::remove_socket(path, *id, entry),
             Undo::Unmount { .. } | Undo::RemoveJail { .. } | Undo::RemoveLimits { .. } | Undo::ClearRuleset { .. } => {
                 Err(StepError::NotHere { system: "Linux" })
             }

@@ -13,6 +13,7 @@ use super::machine::{self, Action, Event, Rules, Stage, State};
 use super::words::{Caller, Word, Words};
 use crate::claim;
 use crate::environment;
+use crate::handed;
 use crate::journal::Journal;
 use crate::journal::line::{Phase, Verb};
 use crate::run::{Again, Observer, Outcome, RunError, Timings};
@@ -34,6 +35,8 @@ pub(crate) struct Service<'a> {
     ready_within: Option<Duration>,
     forks: bool,
     log: Option<SharedLog>,
+    /// Those of `listen`, which stay open from one life to the next.
+    sockets: Vec<OwnedFd>,
     /// Where this life says that it is ready.
     words: Option<Words>,
     caller: Caller,
@@ -58,7 +61,11 @@ pub(crate) fn run(
     let engine = Engine::new(first, verb, observer)?;
     let mut journal = claim::open(first, verb)?;
     let mut service = Service::new(first, verb, log, observer);
-    let result = service.lives(&engine, first, again, verb, &mut journal);
+    let result = handed::open(first, &mut journal).and_then(|sockets| {
+        service.sockets = sockets;
+        service.lives(&engine, first, again, verb, &mut journal)
+    });
+    handed::close(&mut journal, &mut |error| service.observer.left(&error.describe()));
     if let Err(error) = journal.close() {
         service.observer.left(&format!("remove the journal: {error}"));
     }
@@ -85,6 +92,7 @@ impl<'a> Service<'a> {
             ready_within: ready_within(plan),
             forks: plan.service.ready == Ready::Forked,
             log,
+            sockets: Vec::new(),
             words: None,
             caller,
             status: None,
@@ -131,6 +139,8 @@ impl<'a> Service<'a> {
                 };
                 let claimed = plan.and_then(|plan| {
                     newer = plan.or_else(|| newer.take());
+                    // What is open is handed on: others would have to be opened before anything else.
+                    newer.iter_mut().for_each(|plan| plan.exec.listen.clone_from(&first.exec.listen));
                     let plan = newer.as_ref().unwrap_or(first);
                     self.follow(plan);
                     claim::again(plan, verb, journal)
@@ -246,6 +256,11 @@ impl<'a> Service<'a> {
     /// The pipe that the program gets in place of our standard output and error.
     pub(crate) fn output(&self) -> Option<std::io::Result<OwnedFd>> {
         self.log.as_ref().map(|log| Ok(rustix::io::fcntl_dupfd_cloexec(log.borrow().talk(), 0)?))
+    }
+
+    /// The sockets of `listen`, for this life.
+    pub(crate) fn sockets(&self, plan: &Plan) -> Result<Vec<OwnedFd>, RunError> {
+        handed::again(plan, &self.sockets)
     }
 
     /// Where this life says that it is ready.

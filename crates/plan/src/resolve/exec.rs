@@ -30,6 +30,7 @@ pub(super) fn exec(
         argv,
         env: env_files::without(env(spec, who, kind, report), &env_files).into_iter().collect(),
         env_files,
+        listen: Vec::new(),
         ids: who.ids.clone(),
         capabilities: capabilities::resolve(spec, kind, report),
         syscalls: syscalls::resolve(spec, kind, report),

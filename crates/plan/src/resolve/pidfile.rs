@@ -60,7 +60,7 @@ pub(super) fn resolve(
     Ok(path)
 }
 
-fn directory<'a>(said: &str, dir: &HostPath, facts: &'a Facts) -> Result<&'a Resolved, Problem> {
+pub(super) fn directory<'a>(said: &str, dir: &HostPath, facts: &'a Facts) -> Result<&'a Resolved, Problem> {
     match facts.paths.get(dir) {
         Some(PathFact::Found(found)) if found.meta.kind == Kind::Directory => {
             links::judge(said, found, facts.caller)?;

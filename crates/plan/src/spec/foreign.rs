@@ -124,6 +124,8 @@ const WORDS: &[(&str, &str, &str)] = &[
     ("LimitNPROC", SYSTEMD, "limits.maxproc"),
     ("LimitSTACK", SYSTEMD, "limits.stacksize"),
     ("LimitAS", SYSTEMD, "limits.vmemoryuse"),
+    ("ListenDatagram", SYSTEMD, "listen"),
+    ("ListenStream", SYSTEMD, "listen"),
     ("LoadCredential", SYSTEMD, "secrets"),
     ("LogsDirectory", SYSTEMD, "log-dir"),
     ("NoNewPrivileges", SYSTEMD, "it always holds"),

@@ -78,6 +78,7 @@ pub(super) const KEYS: &[(&str, Shape)] = &[
     ("limits", Shape::NumbersOrTexts),
     ("links", Shape::Text),
     ("linux", Shape::System),
+    ("listen", Shape::List),
     ("log", Shape::Text),
     ("log-dir", Shape::Text),
     ("log-size", Shape::Text),

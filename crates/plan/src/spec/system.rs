@@ -67,6 +67,7 @@ impl Spec {
             env,
             env_file,
             links,
+            listen,
             umask,
             chdir,
             hostname,
@@ -132,6 +133,7 @@ impl Spec {
         merge(&mut self.env, env);
         self.env_file.extend(env_file);
         replace(&mut self.links, links);
+        self.listen.extend(listen);
         replace(&mut self.umask, umask);
         replace(&mut self.chdir, chdir);
         replace(&mut self.hostname, hostname);

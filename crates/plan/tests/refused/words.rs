@@ -57,6 +57,50 @@ fn of_system_calls() {
 }
 
 #[test]
+fn of_sockets() {
+    let help = "write a port such as \"80\"";
+    for (written, why) in [
+        ("localhost:80", "it is neither an address with a port nor a path"),
+        ("::1:80x", "it is neither an address with a port nor a path"),
+        ("udp:", "it is neither an address with a port nor a path"),
+        ("65536", "a port is a number up to 65535"),
+        ("0", "port 0 is any, and nobody would know which"),
+    ] {
+        let (told, helps) = problem(&format!("listen = [{written:?}]"));
+        assert_eq!(told, format!("listen = {written:?}: {why}"));
+        assert!(helps.starts_with(help), "{helps}");
+    }
+    for (one, other) in [("80", "0.0.0.0:80"), ("127.0.0.1:80", "127.0.0.1:80"), ("0.0.0.0:80", "127.0.0.1:80")] {
+        let told = what(&format!("listen = [{one:?}, {other:?}]"));
+        assert!(
+            told.starts_with(&format!("listen = {other:?}: tcp ")) && told.ends_with("is in the list already"),
+            "{told}"
+        );
+    }
+    assert_eq!(what("listen = [\"a b=80\"]"), "listen = \"a b=80\": what is before the = is no name for a socket");
+    let (told, helps) = problem("listen = [\"80\", \"443\"]\ndescriptors = [4]");
+    assert_eq!(told, "descriptors: 4 is a socket of listen, which has the descriptors from 3 on");
+    assert_eq!(helps, "write 5 or more");
+    let missing = "listen = \"/run/none/app.sock\": ";
+    assert!(what("listen = [\"/run/none/app.sock\"]").starts_with(missing));
+    let mut world = World::linux();
+    world.own("/run/app", Kind::Directory, 0, 0o755);
+    let plan = world
+        .plan(&www("network = \"none\"\nlisten = [\"80\", \"0.0.0.0:81\", \"[::]:81\", \"x=udp:80\", \"/run/app/s\"]"));
+    let text = plan.to_string();
+    for line in [
+        "tcp port 80, as the descriptor 3, named ",
+        "tcp 0.0.0.0:81, as the descriptor 4, named ",
+        "tcp [::]:81, as the descriptor 5, named ",
+        "udp port 80, as the descriptor 6, named x",
+        "/run/app/s, as the descriptor 7, named ",
+        "the sockets are of the host's network, though the jail is not",
+    ] {
+        assert!(text.contains(line), "{line}: {text}");
+    }
+}
+
+#[test]
 fn of_ports_and_abstract_sockets() {
     assert_eq!(problem("tcp-bind = [80, 65536]").0, "tcp-bind: 65536 is no port");
     assert_eq!(problem("tcp-connect = [-1]").0, "tcp-connect: -1 is no port");

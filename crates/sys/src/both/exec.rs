@@ -3,6 +3,7 @@
 use std::ffi::{CStr, CString};
 use std::io;
 use std::os::fd::{AsFd, AsRawFd};
+use std::sync::atomic::{AtomicU8, Ordering};
 
 /// A list of strings as execve(2) takes it; made before the child is, so that the child allocates nothing.
 #[derive(Debug)]
@@ -10,14 +11,45 @@ pub struct StringList {
     /// Keeps what `pointers` point to.
     _strings: Vec<CString>,
     pointers: Vec<*const libc::c_char>,
+    /// `NAME=` and room for a number that is known late only.
+    late: Option<(usize, Box<[AtomicU8]>)>,
 }
+
+/// The digits of a pid, and a NUL.
+const ROOM: usize = 12;
 
 impl StringList {
     /// From strings that hold no NUL.
     #[must_use]
     pub fn new(strings: Vec<CString>) -> Self {
         let pointers = strings.iter().map(|text| text.as_ptr()).chain([std::ptr::null()]).collect();
-        Self { _strings: strings, pointers }
+        Self { _strings: strings, pointers, late: None }
+    }
+
+    /// With `NAME=` at its end, whose number is not known yet.
+    #[must_use]
+    pub fn with_number(mut self, name: &str) -> Self {
+        let bytes = name.bytes().chain([b'=']).chain([0; ROOM]);
+        let late: Box<[AtomicU8]> = bytes.map(AtomicU8::new).collect();
+        let end = self.pointers.len().saturating_sub(1);
+        self.pointers.insert(end, late.as_ptr().cast());
+        self.late = Some((name.len() + 1, late));
+        self
+    }
+
+    /// Writes it, and allocates nothing. What is not below zero fits.
+    pub fn set_number(&self, number: i32) {
+        let Some((start, late)) = &self.late else { return };
+        let mut digits = [0; ROOM];
+        let (mut rest, mut count) = (number.unsigned_abs(), 0);
+        while count == 0 || rest > 0 {
+            digits[count] = b'0' + (rest % 10) as u8;
+            (rest, count) = (rest / 10, count + 1);
+        }
+        let written = digits[..count].iter().rev().copied().chain([0]);
+        for (to, digit) in late[*start..].iter().zip(written) {
+            to.store(digit, Ordering::Relaxed);
+        }
     }
 }
 

@@ -19,6 +19,7 @@ use super::super::tree::{self, Late, LateMount, Tree};
 use super::super::{confinement, explain, landlock, step_failed, unprivileged};
 use super::{Child, Failure, at, attach_late, io_at, take_root};
 use crate::apply::apply;
+use crate::handed::{self, Outlets};
 use crate::journal::Journal;
 use crate::os::End;
 use crate::os::linux::Host;
@@ -48,11 +49,20 @@ fn prepare(plan: &Plan, observer: &mut dyn Observer) -> Result<(Child, Option<Tr
         unprivileged::enter(&plan.exec.ids)?;
     }
     let (mut os, mut journal) = (Host, Journal::unwritten());
+    let sockets = handed::open(plan, &mut journal).and_then(|sockets| handed::again(plan, &sockets));
+    let sockets = match sockets {
+        Ok(sockets) => sockets,
+        Err(error) => {
+            handed::close(&mut journal, &mut |error| observer.left(&error.describe()));
+            return Err(error);
+        }
+    };
+    let outlets = Outlets { sockets, ..Outlets::default() };
     let made =
         apply(&mut os, &plan.host, &mut journal, &mut |error| observer.left(&error.describe())).map_err(step_failed)?;
     let build = || {
         let files = confinement.landlocked.then(|| landlock::files(plan, &made)).transpose()?;
-        let child = Child::prepare(plan, &confinement, Vec::new(), files.as_deref(), (None, None))?;
+        let child = Child::prepare(plan, &confinement, Vec::new(), files.as_deref(), outlets)?;
         let tree = (!confinement.landlocked).then(|| tree::build(&plan.inside, &made, None)).transpose()?;
         let late = tree.iter().flat_map(|tree| &tree.late).map(|late| late.shown.clone()).collect();
         Ok((child, tree, late))
@@ -60,6 +70,7 @@ fn prepare(plan: &Plan, observer: &mut dyn Observer) -> Result<(Child, Option<Tr
     let built = build();
     if built.is_err() {
         teardown(&mut os, &mut journal, End::Failed, &mut |error| observer.left(&error.describe()));
+        handed::close(&mut journal, &mut |error| observer.left(&error.describe()));
     }
     built
 }
@@ -120,6 +131,8 @@ impl Child {
                 attach_late(&root, mount, place).map_err(failed)?;
             }
         }
+        // A socket that is handed on may get its number.
+        drop(proc);
         self.drop_privileges()
     }
 }
