@@ -225,6 +225,8 @@ const WORDS: &[(&str, &str, &str)] = &[
     ("mem_limit", DOCKER, "limits.memoryuse"),
     ("memory", DOCKER, "limits.memoryuse"),
     ("network_mode", DOCKER, "network"),
+    ("pid", DOCKER, "every jail has pids of its own; `supervisor = false` is the one way to share the host's"),
+    ("pids", DOCKER, "limits.maxproc"),
     ("pids_limit", DOCKER, "limits.maxproc"),
     ("ports", DOCKER, "the daemon's ports are the host's, unless network = \"none\""),
     ("privileged", DOCKER, "there is no such thing; `capabilities` names what is kept"),
@@ -249,6 +251,13 @@ mod tests {
             let key = ours.split([' ', '.']).next().unwrap_or_default();
             assert!(KEYS.iter().any(|(known, _)| *known == key), "{word} -> {ours}");
         }
+    }
+
+    #[test]
+    fn pids_are_counted_by_maxproc_and_need_no_key() {
+        assert_eq!(hint("pids"), Some("pids is docker's word; here it is `limits.maxproc`".into()));
+        assert!(hint("pid").is_some_and(|said| said.contains("every jail has pids of its own")));
+        assert_eq!(flag_hint("--pids"), None);
     }
 
     #[test]
