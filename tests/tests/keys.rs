@@ -181,3 +181,34 @@ fn links_that_lead_out_are_followed_if_that_is_written() {
     let plan = plan.expect_code(0).stdout.clone();
     assert!(plan.contains("conf/writable -> /etc/shadow is not followed"), "{plan}");
 }
+
+#[test]
+fn an_env_file_reaches_the_program_by_landlock_alone_and_without_a_supervisor() {
+    need!(skip::namespaces());
+    let dir = TempDir::new();
+    let own = dir.file("own.env", "TOKEN=top-secret\n");
+    thinjail_tests::temp::chmod(&own, 0o600);
+    let script = format!("echo $TOKEN; test -r {} || echo unseen", own.display());
+    for keys in ["isolation = \"landlock\"", "supervisor = false", "isolation = \"landlock\"\nsupervisor = false"] {
+        let lines =
+            format!("user = \"nobody\"\n{keys}\nenv-file = [{own:?}]\ncommand = ['/bin/sh', '-c', '{script}']\n");
+        assert_eq!(said(&dir, &lines), "top-secret\nunseen\n", "{keys}");
+        let profile = dir.file("keys.toml", &lines);
+        for words in [&["plan"][..], &["plan", "--json"], &["facts"]] {
+            let words: Vec<&str> = words.iter().copied().chain(["--profile", profile.to_str().unwrap()]).collect();
+            let shown = thinjail(&words).run().expect_code(0).stdout.clone();
+            assert!(shown.contains("TOKEN") && !shown.contains("top-secret"), "{keys}: {shown}");
+        }
+        // Nor in what is kept of a jail that runs.
+        let lines =
+            lines.replace(&script, "echo $TOKEN; exec sleep 1000").replace("user =", "programs = [\"sleep\"]\nuser =");
+        let profile = dir.file("keys.toml", &lines);
+        let mut jail = thinjail(["run", "--profile", profile.to_str().unwrap()]).spawn();
+        jail.wait_for_stdout("top-secret");
+        for kept in fs::read_dir("/run/thinjail").into_iter().flatten().flatten() {
+            let text = fs::read(kept.path()).unwrap_or_default();
+            assert!(!String::from_utf8_lossy(&text).contains("top-secret"), "{kept:?}");
+        }
+        jail.stop();
+    }
+}

@@ -137,3 +137,21 @@ fn settings_that_forbid_user_namespaces_are_named_with_the_exact_fix() {
     let finished = thinjail_through(through, ["run", "--", "/bin/true"]).run();
     finished.expect_code(125).expect_stderr(&["user namespace", "user.max_user_namespaces=15000", "sysctl --system"]);
 }
+
+#[test]
+fn an_env_file_of_its_own_reaches_the_program_and_no_plan() {
+    let _alone = alone();
+    let user = need!(User::ordinary());
+    let file = user.file("own.env", "TOKEN=top-secret\n");
+    thinjail_tests::temp::chmod(&file, 0o600);
+    let flag = format!("--env-file={}", file.display());
+    for more in [&[][..], &["--no-supervisor", "--proc=none"], &["--isolation=landlock"]] {
+        let flags = [&[flag.as_str()][..], more].concat();
+        assert_eq!(said(&user, &flags, "echo $TOKEN"), "top-secret\n", "{more:?}");
+        for verb in ["plan", "facts"] {
+            let words = [&[verb][..], &flags, &["--", "/bin/sh"]].concat();
+            let shown = user.thinjail(words).run().expect_code(0).stdout.clone();
+            assert!(shown.contains("TOKEN") && !shown.contains("top-secret"), "{shown}");
+        }
+    }
+}
