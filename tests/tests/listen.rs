@@ -181,7 +181,6 @@ fn a_socket_that_a_killed_supervisor_has_left_is_replaced() {
 
 #[test]
 fn an_ordinary_user_has_the_ports_that_are_free_to_all() {
-    need!(skip::namespaces());
     let _alone = alone();
     let user = need!(User::ordinary());
     let from: u16 =

@@ -16,6 +16,7 @@ const TESTS: &[(&str, &str)] = &[
     ("thinjail-closure", "real_loader"),
     ("thinjail-plan", "plans"),
     ("thinjail-plan", "refused"),
+    ("thinjail-tests", "listen"),
     ("thinjail-tests", "unprivileged"),
     ("thinjail-tests", "unsupervised"),
 ];

@@ -21,7 +21,7 @@ fn name(jail: &Running) -> String {
     Process::of(jail.pid()).map(|process| process.name).unwrap_or_default()
 }
 
-fn get(port: u16) -> String {
+pub(crate) fn get(port: u16) -> String {
     ask(Path::new("curl"), &["-sS", "--fail", "--max-time", "10", &format!("http://127.0.0.1:{port}/")])
 }
 
@@ -111,7 +111,7 @@ fn haproxy_as_root_that_drops_serves_and_ends() {
 }
 
 /// A port that is free a moment later.
-fn port() -> u16 {
+pub(crate) fn port() -> u16 {
     std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 

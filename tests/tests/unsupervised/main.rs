@@ -6,6 +6,8 @@ mod attack;
 mod daemons;
 mod ends;
 mod init;
+mod more;
+mod ordinary;
 
 use thinjail_tests::jail::thinjail;
 use thinjail_tests::skip;
