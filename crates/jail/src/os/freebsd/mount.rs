@@ -175,12 +175,11 @@ pub(super) fn root(at: &HostPath, size: u64, mode: u32, uid: u32, gid: u32) -> R
 
 /// Gives a mount its lasting access. With `force` what is open to be written is closed.
 pub(super) fn update(at: &HostPath, access: Access, force: bool) -> Result<(), StepError> {
-    let what = || format!("make {at} read-only");
+    let what = || format!("make {at} {}", if access.write { "writable" } else { "read-only" });
     let path = text(at.as_str()).map_err(|cause| failed(what(), cause))?;
     let mut options = vec![(c"fstype", c"tmpfs"), (c"fspath", path.as_c_str())];
-    if !access.write {
-        options.push((c"ro", c""));
-    }
+    // Said either way: an update keeps the options of the mount that it does not name, and so the one that sealed it.
+    options.push((if access.write { c"rw" } else { c"ro" }, c""));
     let how = if force { Flags::UPDATE.and(Flags::FORCE) } else { Flags::UPDATE };
     nmount(&options, flags(access).and(how)).map_err(|refused| failed(what(), refused))
 }
