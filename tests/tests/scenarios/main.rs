@@ -7,6 +7,7 @@ mod article;
 mod beside;
 mod data;
 mod ends;
+mod handed;
 mod killed;
 mod named;
 mod refresh;
