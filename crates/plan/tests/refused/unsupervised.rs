@@ -104,3 +104,13 @@ fn every_loss_is_said() {
     let supervised = world.plan(&format!("supervisor = true\n{WWW}{profile}")).to_string();
     assert!(!supervised.contains("loss:") && supervised.contains("/run/served.pid on the host"), "{supervised}");
 }
+
+#[test]
+fn a_socket_of_listen_that_nobody_removes_is_a_loss() {
+    let mut world = modern();
+    world.own("/run/app", Kind::Directory, 0, 0o755);
+    let loss = "loss: /run/app/s stays after the end, and the next start replaces it".to_owned();
+    let listen = "listen = [\"80\", \"/run/app/s\"]";
+    assert!(world.plan(&format!("{NONE}{}", www(listen))).notes.contains(&loss));
+    assert!(!world.plan(&www(listen)).notes.contains(&loss));
+}
