@@ -200,3 +200,21 @@ fn an_ordinary_user_has_the_ports_that_are_free_to_all() {
     let refused = user.thinjail(["run", "--listen", "81", "--", PERL, "-e", "1"]).run();
     refused.expect_code(125).expect_stderr(&["listen on tcp port 81", "ip_unprivileged_port_start=81"]);
 }
+
+#[test]
+fn a_port_alone_is_that_of_both_families_and_an_address_that_of_its_own() {
+    need!(skip::namespaces());
+    let _alone = alone();
+    if TcpListener::bind("[::1]:0").is_err() {
+        skip!("no IPv6 here");
+    }
+    for (written, four, six) in [("PORT", true, true), ("[::]:PORT", false, true), ("0.0.0.0:PORT", true, false)] {
+        let port = ports().0;
+        let listen = format!("--listen={}", written.replace("PORT", &port.to_string()));
+        let mut jail = thinjail(["run", "--user", "www-data", &listen, "--", PERL, "-e", SERVER]).spawn();
+        jail.wait_for_stdout("mine");
+        let reached = ["127.0.0.1", "::1"].map(|host| std::net::TcpStream::connect((host, port)).is_ok());
+        assert_eq!(reached, [four, six], "{written}");
+        jail.stop();
+    }
+}
