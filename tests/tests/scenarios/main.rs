@@ -9,6 +9,7 @@ mod data;
 mod ends;
 mod handed;
 mod killed;
+mod listen;
 mod named;
 mod refresh;
 
