@@ -7,6 +7,7 @@ mod article;
 mod beside;
 mod data;
 mod ends;
+mod environment;
 mod handed;
 mod killed;
 mod listen;
