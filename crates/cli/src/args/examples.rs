@@ -162,6 +162,23 @@ mod tests {
     }
 
     #[test]
+    fn every_flag_is_in_the_man_page() {
+        let page = include_str!("../../../../man/thinjail.8");
+        let mut missing = Vec::new();
+        for command in Args::command().get_subcommands() {
+            let shown = command.get_arguments().filter(|argument| !argument.is_hide_set());
+            for flag in shown.filter_map(|argument| argument.get_long()).filter(|flag| *flag != "help") {
+                let named = format!(" -{flag}");
+                let ends = |rest: &str| !rest.starts_with(|c: char| c.is_ascii_alphanumeric() || c == '-');
+                if !page.match_indices(&named).any(|(at, _)| ends(&page[at + named.len()..])) {
+                    missing.push(format!("{} --{flag}", command.get_name()));
+                }
+            }
+        }
+        assert!(missing.is_empty(), "{missing:?}");
+    }
+
+    #[test]
     fn the_examples_of_the_man_page_can_be_typed() {
         let page = include_str!("../../../../man/thinjail.8");
         let section = page.split("\n.Sh EXAMPLES\n").nth(1).unwrap().split("\n.Sh ").next().unwrap();
