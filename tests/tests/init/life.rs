@@ -97,6 +97,9 @@ fn life(system: System, daemon: Daemon) {
     let main = back(system, &service, daemon, &main, true);
     let supervisor = supervisor(&main);
     send(supervisor, Signal::KILL);
+    // A signal is sent before it has had its effect.
+    let ended = || Process::of(supervisor).is_none_or(|process| process.state == 'Z').then_some(());
+    wait_for("the supervisor's end", ended);
     back(system, &service, daemon, &main, false);
     is(system, &service, &Status::Runs);
 
