@@ -175,14 +175,20 @@ fn mount(root: &OwnedFd, at: &CString, file: &OwnedFd) -> Result<bool, Errno> {
     let old = fs::openat2(root, at, OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC, Mode::empty(), WITHIN)?;
     let (has, wants) = (fs::fstat(&old)?, fs::fstat(file)?);
     let found = fs::statx(&old, c"", AtFlags::EMPTY_PATH, StatxFlags::BASIC_STATS)?;
+    let upon = MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH | MoveMountFlags::MOVE_MOUNT_T_EMPTY_PATH;
+    let is_file = FileType::from_raw_mode(has.st_mode).is_file();
     // Before anything else: what a jail has moved to that place may well be the very file that is wanted there.
-    if !found.stx_attributes.contains(StatxAttributes::MOUNT_ROOT) || !FileType::from_raw_mode(has.st_mode).is_file() {
+    if !found.stx_attributes.contains(StatxAttributes::MOUNT_ROOT) || !is_file {
+        // Or it is the empty file of ours that such a mount stands upon, in the root that nobody inside can change: before
+        // Linux 6.5 another refresh may just have taken the old one, or have got no further.
+        if is_file && has.st_size == 0 && has.st_dev == fs::fstat(root)?.st_dev {
+            return move_mount(file, c"", &old, c"", upon).map(|()| true).map_err(removed);
+        }
         return Err(Errno::XDEV);
     }
     if (has.st_dev, has.st_ino) == (wants.st_dev, wants.st_ino) {
         return Ok(false);
     }
-    let upon = MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH | MoveMountFlags::MOVE_MOUNT_T_EMPTY_PATH;
     let beneath = move_mount(file, c"", &old, c"", upon | MoveMountFlags::MOVE_MOUNT_BENEATH);
     if !matches!(beneath, Ok(()) | Err(Errno::INVAL)) {
         return beneath.map(|()| true).map_err(removed);
