@@ -10,7 +10,6 @@ mod ends;
 mod environment;
 mod handed;
 mod killed;
-mod listen;
 mod named;
 mod refresh;
 

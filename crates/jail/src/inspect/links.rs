@@ -10,15 +10,13 @@ use std::path::{Component, Path, PathBuf};
 use thinjail_closure::tree::{FileId, Kind, Resolver};
 use thinjail_plan::facts::{LinkFact, LinksAsked, LinksFact, LinksLimit, PathFact};
 use thinjail_plan::path::HostPath;
+use thinjail_plan::resolve::SYSTEM;
 
 use super::paths::{path, why};
 
 /// Names looked at below one directory, and links listed, at most: whoever names /usr is told so, and waits for nothing.
 const MOST_NAMES: usize = 50_000;
 const MOST_LINKS: usize = 2_000;
-
-/// The kernel's, or the jail's own inside.
-const SYSTEM: [&str; 3] = ["/dev", "/proc", "/sys"];
 
 const PROGRAM: &str = "the program may write there";
 const OTHERS: &str = "a user other than root could point it elsewhere";

@@ -22,7 +22,7 @@ use crate::wishes::Wish;
 const WORDS: [&str; 2] = ["keep", "follow"];
 
 /// What every jail has of its own, or what is the kernel's.
-const SYSTEM: [&str; 3] = ["/dev", "/proc", "/sys"];
+pub const SYSTEM: [&str; 3] = ["/dev", "/proc", "/sys"];
 
 /// Where jails are kept, of root and of users.
 const STATE: [&str; 3] = ["/run/thinjail", "/var/run/thinjail", "/run/user"];
