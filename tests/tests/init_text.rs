@@ -157,9 +157,28 @@ fn a_sysv_script_hands_on_what_is_not_installed_and_not_configured() {
     assert_eq!(run("/nowhere/thinjail", "status"), Some(4));
     assert_eq!(run("/nowhere/thinjail", "stop"), Some(5));
     // What thinjail says of itself is what the script says.
-    for (verb, code) in [("start", 5), ("start", 6), ("status", 3), ("status", 1), ("status", 0), ("stop", 0)] {
+    for (verb, code) in
+        [("start", 5), ("start", 6), ("status", 3), ("status", 1), ("status", 0), ("stop", 0), ("reload", 7)]
+    {
         let stand_in = temp.program("stand-in", format!("#!/bin/sh\nexit {code}\n"));
         assert_eq!(run(&stand_in.display().to_string(), verb), Some(code), "{verb}");
     }
     assert_eq!(run("/bin/true", "no-such-verb"), Some(2));
+    // What refuses its new configuration is not stopped; what does not run is started.
+    let temp = TempDir::new();
+    let log = temp.path().join("log");
+    for (codes, said, code) in [
+        ("reload) exit 0", "reload nginx\n", 0),
+        ("reload) exit 1", "reload nginx\nstatus nginx\n", 1),
+        ("reload) exit 7;; status) exit 3", "reload nginx\nstatus nginx\nstart --restart on-failure nginx\n", 0),
+    ] {
+        let _ = std::fs::remove_file(&log);
+        let text = format!("#!/bin/sh\necho \"$@\" >>{}\ncase $1 in {codes};; esac\n", log.display());
+        let stand_in = temp.program("stand-in", text).display().to_string();
+        assert_eq!(run(&stand_in, "force-reload"), Some(code), "{codes}");
+        assert_eq!(std::fs::read_to_string(&log).unwrap(), said);
+        if !codes.contains("status") {
+            assert_eq!(run(&stand_in, "reload"), Some(code), "{codes}");
+        }
+    }
 }

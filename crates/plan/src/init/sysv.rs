@@ -92,12 +92,9 @@ do_stop() {
 	return "$status"
 }
 
-# The supervisor hands the signal on.
 do_reload() {
-	supervisor=$("$THINJAIL" status "$PROFILE" | sed -n 's/.*supervised by \([0-9][0-9]*\):.*/\1/p')
-	[ -n "$supervisor" ] || return 7
 	log_daemon_msg "Reloading $DESC" "$PROFILE"
-	kill -HUP "$supervisor"
+	"$THINJAIL" reload "$PROFILE"
 	status=$?
 	log_end_msg "$status"
 	return "$status"
@@ -117,7 +114,12 @@ reload)
 	do_reload
 	;;
 force-reload)
-	do_reload || { do_stop && do_start; }
+	# One that refuses its new configuration goes on with the one that it has.
+	do_reload || {
+		status=$?
+		runs && exit "$status"
+		do_start
+	}
 	;;
 try-restart | condrestart)
 	if runs; then
