@@ -20,6 +20,7 @@ mod journal;
 mod look;
 mod os;
 mod pidfile;
+mod reloaded;
 mod state;
 mod supervise;
 mod teardown;

@@ -14,6 +14,7 @@ use crate::journal::line::{Begin, Process, Verb};
 use crate::journal::read::{Read, read};
 use crate::look::Moment;
 use crate::os::End;
+use crate::reloaded;
 use crate::run::RunError;
 use crate::stale::Stale;
 use crate::state::{Claim, GUARDED, ONE_OF_A_NAME, State, host, signal};
@@ -249,21 +250,27 @@ pub fn stop(name: &str, left: &mut dyn FnMut(&str)) -> Result<Stopped, RunError>
 /// Has the program of this jail take its configuration anew, after what comes before that. False if it does not run.
 ///
 /// # Errors
-/// If what comes before fails: the program was told nothing then. Or if it can't be told.
+/// If what comes before fails: the program was told nothing then. If it can't be told. Or if it ended by being told.
 pub fn reload(name: &str) -> Result<bool, RunError> {
     let Some(state) = State::find()? else { return Ok(false) };
     let Some((text, true)) = state.peek(&key(name))? else { return Ok(false) };
     let found = read(&text).unwrap_or_default();
-    let (Some(begin), Some(running)) = (found.begin, found.running) else { return Ok(false) };
-    if !lives(running.main) {
+    let (Some(begin), Some(running)) = (&found.begin, found.running.clone()) else { return Ok(false) };
+    let main = running.main;
+    if !lives(main) {
         return Ok(false);
     }
     let plan = state.plan(&key(name))?;
     if plan.reload.is_plain() {
-        return signal(running.main, HUP)
-            .map_err(|cause| RunError::setup(format!("signal the main process of {name}"), cause));
+        let told =
+            signal(main, HUP).map_err(|cause| RunError::setup(format!("signal the main process of {name}"), cause))?;
+        if !told {
+            return Ok(false);
+        }
+    } else {
+        system::reload::by_name(&plan, running, begin.supervisor)?;
     }
-    system::reload::by_name(&plan, running, begin.supervisor).map(|()| true)
+    reloaded::look(&state, &key(name), &plan, &found, main).map(|()| true)
 }
 
 /// Sends a signal to a supervisor. One that has just ended needs none.

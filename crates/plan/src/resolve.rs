@@ -53,7 +53,7 @@ use inside::{Entry, Inside, Node, Origin};
 use problem::Report;
 pub use problem::{Class, Problem};
 pub use programs::missing_file;
-pub use signals::of_command_line as signal_number;
+pub use signals::{name as signal_name, of_command_line as signal_number};
 pub use unprivileged::privilege;
 
 /// The plan, or everything that would fail, the most telling first. Never an empty list.

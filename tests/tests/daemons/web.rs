@@ -67,8 +67,8 @@ fn php_fpm_as_debian_ships_it_serves_nginx() {
     let workers: Vec<_> = fpm.inside().into_iter().filter(|process| process.parent == master.pid).collect();
     assert!(!workers.is_empty() && workers.iter().all(|worker| worker.uid() == Some(uid_of("www-data"))));
 
-    // It executes itself anew, with other workers.
-    fpm.signal(Signal::USR2);
+    // A reload, which is another signal to it: it executes itself anew, with other workers.
+    fpm.signal(Signal::HUP);
     wait::until_true("new workers", || workers.iter().all(|worker| !worker.runs()));
     wait::until_true("an answer of theirs", || socket.exists() && get(8181).starts_with("www-data"));
     assert!(master.runs(), "it is the same master");

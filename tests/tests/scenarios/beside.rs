@@ -21,11 +21,16 @@ struct Daemon {
 
 impl Daemon {
     fn new(more: &str) -> Self {
+        Self::of(
+            "trap 'echo hup >>heard' HUP; trap 'echo usr1 >>heard' USR1; echo up >>heard; while :; do sleep 0.05; done",
+            more,
+        )
+    }
+
+    fn of(script: &str, more: &str) -> Self {
         let temp = TempDir::new();
         let write = temp.dir("write");
         chmod(&write, 0o777);
-        let script =
-            "trap 'echo hup >>heard' HUP; trap 'echo usr1 >>heard' USR1; echo up >>heard; while :; do sleep 0.05; done";
         let profile = format!(
             "command = [\"{SHELL}\", \"-c\", \"{script}\"]\nuser = \"nobody\"\nprograms = [\"sleep\"]\nwrite = [\"{0}\"]\nchdir = \"{0}\"\n{more}\n",
             write.display()
@@ -215,4 +220,42 @@ fn reload_command_is_run_inside_in_place_of_a_signal() {
         (daemon.heard() == "up\ncommanded\ncommanded\n").then_some(())
     });
     assert!(heard.is_some(), "the same by HUP: {} {}", daemon.heard(), daemon.output());
+}
+
+#[test]
+fn a_reload_that_ends_the_program_is_told_and_what_to_write() {
+    need!(skip::jails());
+    let _alone = alone();
+    let before = Snapshot::take(&[]);
+    // It does nothing about either signal.
+    let deaf = "echo up >>heard; while :; do sleep 0.05; done";
+    for (more, told) in [("", "sent HUP"), ("reload-signal = \"USR1\"", "sent USR1")] {
+        let daemon = Daemon::of(deaf, more);
+        daemon.start();
+        let said = daemon.reload();
+        said.expect_code(1).expect_stderr(&[
+            "reload scenario-beside: its main process, pid ",
+            told,
+            "and with it the jail",
+        ]);
+        said.expect_stderr(&["help: ", "reload-signal", "reload-command"]);
+        daemon.thinjail(&["status", NAME]).expect_code(3);
+    }
+    let again = Daemon::of(deaf, "restart = \"always\"\nrestart-delay = \"10ms\"");
+    again.start();
+    again.reload().expect_code(1).expect_stderr(&["sent HUP, and is started again"]);
+    drop(again);
+    // Another process is left, and the jail with it.
+    let left = Daemon::of(&format!("trap '' HUP; sleep 1000 & trap - HUP; {deaf}"), "wait = \"all\"");
+    left.start();
+    left.reload().expect_code(1).expect_stderr(&["sent HUP, and others of its processes are left"]);
+    drop(left);
+    let command = format!("reload-command = [\"{SHELL}\", \"-c\", \": >end\"]");
+    let ends = Daemon::of("echo up >>heard; until test -e end; do sleep 0.05; done", &command);
+    ends.start();
+    ends.reload()
+        .expect_code(1)
+        .expect_stderr(&["ended when its reload-command was run, and with it the jail", "help: "]);
+    drop(ends);
+    before.assert_same_now(&[]);
 }

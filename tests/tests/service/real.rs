@@ -124,3 +124,42 @@ fn nginx_that_replaces_its_binary_stays_one_jail() {
         jail.assert_as(&before);
     }
 }
+
+/// A server in JavaScript, which writes a line for each SIGHUP if it `hears`.
+fn node(what: &str, hears: bool, keys: &str) -> Jail {
+    let jail = Jail::new(what, "");
+    let hup =
+        if hears { "process.on('SIGHUP', () => require('fs').appendFileSync('DATA/heard', 'hup\\n'));" } else { "" };
+    let server = "require('http').createServer((_, answer) => answer.end('hello')).listen('DATA/web.sock');";
+    jail.temp.file("server.js", format!("{hup}{server}").replace("DATA", &jail.temp.at("data")));
+    let app = jail.temp.at("server.js");
+    jail.write(&format!("command = [\"/usr/bin/node\", {app:?}]\nread = [{app:?}]\nruntime = \"node\"\n{keys}"));
+    jail
+}
+
+#[test]
+fn node_that_does_nothing_about_hup_is_ended_by_a_reload_that_says_so() {
+    need!(skip::namespaces());
+    need!(skip::program("/usr/bin/node"));
+    let _alone = alone();
+    let jail = node("deaf", false, "");
+    let before = jail.snapshot();
+    jail.ask("start").expect_code(0);
+    wait::until_true("it answers", || answers(&jail));
+    jail.ask("reload").expect_code(1).expect_stderr(&[
+        "ended when it was sent HUP",
+        "reload-signal",
+        "thinjail restart",
+    ]);
+    jail.ask("status").expect_code(3);
+    fs::remove_file(jail.data("web.sock")).unwrap();
+    jail.assert_as(&before);
+
+    let jail = node("hears", true, "");
+    jail.ask("start").expect_code(0);
+    wait::until_true("it answers", || answers(&jail));
+    let main = jail.number("pid");
+    jail.ask("reload").expect_code(0);
+    wait::until_true("it has heard", || fs::read_to_string(jail.data("heard")).is_ok_and(|heard| heard == "hup\n"));
+    assert!(answers(&jail) && jail.number("pid") == main);
+}

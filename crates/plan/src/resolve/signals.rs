@@ -56,7 +56,7 @@ pub fn of_command_line(written: &str, kind: SystemKind) -> Result<i32, Problem> 
 
 /// The name of a signal of that system, for people.
 #[must_use]
-pub(crate) fn name(number: i32, kind: SystemKind) -> Option<&'static str> {
+pub fn name(number: i32, kind: SystemKind) -> Option<&'static str> {
     let of = |(name, linux, freebsd): &(&'static str, i32, i32)| {
         let own = if kind == SystemKind::Linux { *linux } else { *freebsd };
         (own == number).then_some(*name)
