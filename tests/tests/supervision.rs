@@ -561,16 +561,21 @@ fn a_link_that_stands_at_the_pidfile_s_path_is_not_followed() {
     assert!(!Path::new(&dir.at("not-there")).exists());
 }
 
-/// Init, main and a child of main that has left its session: all of them ignore what can be ignored.
+/// Init, main and a child of main that has left its session: all of them ignore what can be ignored. Their supervisor knows that
+/// the program runs: on a busy machine that may do much before it is known.
 fn family(flags: &[&str]) -> (Running, Vec<Process>) {
     let script = r#"
+        $| = 1;
         $SIG{$_} = "IGNORE" for qw(HUP INT QUIT TERM USR1 USR2);
+        $SIG{WINCH} = sub { print "handed on\n" };
         fork or syscall($ENV{SETSID});
-        $| = 1; print "ready\n"; sleep 60 while 1;
+        print "ready\n"; select undef, undef, undef, 0.05 while 1;
     "#;
     let setsid = if cfg!(target_arch = "aarch64") { "SETSID=157" } else { "SETSID=112" };
     let mut running = perl(&[flags, &["--env", setsid]].concat(), script).spawn();
     running.wait_until("both are ready", |running| (running.stdout().matches("ready").count() == 2).then_some(()));
+    running.signal(Signal::WINCH);
+    running.wait_for_stdout("handed on");
     let inside = running.inside();
     assert_eq!(inside.len(), 3, "{inside:?}");
     (running, inside)

@@ -415,8 +415,11 @@ fn await_exec(
                     .map_err(|_| died("its init was killed while it started"))?;
             }
             Heard::Message(Message::Ready { marks }, Some(pid)) => {
-                let pinned = pidfd_open(pid, PidfdFlags::empty())
-                    .map_err(|cause| RunError::setup("hold the main process".into(), cause.into()))?;
+                let pinned = pidfd_open(pid, PidfdFlags::empty()).map_err(|cause| match cause {
+                    // Until we have it, pid 1 leaves even a dead one in its place.
+                    Errno::SRCH => died("its init was killed while it started"),
+                    _ => RunError::setup("hold the main process".into(), cause.into()),
+                })?;
                 rustix::net::send(life, &Message::Pinned.to_bytes(), SendFlags::NOSIGNAL)
                     .map_err(|_| died("its init was killed while it started"))?;
                 ready = Some((pid, pinned, marks));
