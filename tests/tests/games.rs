@@ -11,7 +11,7 @@ use std::process::{Child, Command, Stdio};
 
 use thinjail_tests::figures::show;
 use thinjail_tests::host::alone;
-use thinjail_tests::jail::{Finished, thinjail_through};
+use thinjail_tests::jail::{Finished, thinjail, thinjail_through};
 use thinjail_tests::temp::{TempDir, chmod};
 use thinjail_tests::{calls, need, skip, wait};
 
@@ -272,4 +272,47 @@ fn no_game_with_a_mountpoint_leads_a_mount_astray() {
     let nested = [format!("--mount={home}/source:/srv:write"), format!("--mount={public}:/srv/point")];
     let flags = READER.map(String::from).into_iter().chain(nested).collect::<Vec<_>>();
     start_all(&ground, "points", STARTS / 10, &PLAIN, &flags).assert_both();
+}
+
+/// What it may write to, it fills with links; what it was given then is written at the end of each.
+const PLANTER: &str = r#"
+    my ($data, $outside) = @ARGV;
+    symlink "$outside/new", "$data/made";
+    symlink "$outside/file", "$data/key";
+    symlink "$outside", "$data/lib";
+    if (open my $file, ">", "$outside/new/pwned") { print "WROTE\n" }
+    for my $path ("$outside/file", "$data/lib/file") {
+        if (open my $file, "<", $path) { print "READ $path\n" }
+    }
+    print "done\n";
+"#;
+
+#[test]
+fn links_that_a_program_has_left_lead_its_next_start_nowhere() {
+    need!(skip::namespaces());
+    let _alone = alone();
+    for user in ["root", "nobody"] {
+        let temp = TempDir::new();
+        let outside = temp.dir("outside");
+        let data = temp.dir("data");
+        let file = temp.file("outside/file", "root's");
+        chmod(&file, 0o600);
+        // The same owner throughout: the program might have gained by being that.
+        if user == "nobody" {
+            [&outside, &data, &file].into_iter().for_each(|path| own(path, NOBODY));
+        }
+        let [data, outside] = [data, outside].map(|path| path.display().to_string());
+        let run = |more: &[&str]| {
+            let words = ["run", "--user", user, "--write", &data, "--read", PERL];
+            thinjail(words).args(more).args(["--", PERL, "-e", PLANTER, &data, &outside]).run()
+        };
+        assert_eq!(run(&[]).expect_code(0).stdout, "done\n");
+        let mount = format!("{data}/made:create,write");
+        let (secrets, listen) = (format!("--secrets={data}/key"), format!("--listen={data}/lib/x.sock"));
+        for more in [&["--mount", &mount][..], &[&secrets], &[&listen]] {
+            run(more).expect_code(125).expect_stderr(&["stands where the program may write"]);
+        }
+        let left: Vec<_> = fs::read_dir(&outside).unwrap().flatten().map(|entry| entry.file_name()).collect();
+        assert_eq!(left, ["file"], "{user}");
+    }
 }

@@ -79,7 +79,7 @@ fn refresh(plan: &mut Plan, jail: &Jail<'_>) -> Result<Refreshed, RunError> {
         let mut kept = Vec::new();
         let mut wanted = BTreeMap::new();
         for fresh in &plan.fresh {
-            match decide_fresh(fresh, &facts) {
+            match decide_fresh(fresh, plan, &facts) {
                 Ok(newer) => drop(wanted.insert(fresh.at.clone(), newer)),
                 Err(problem) => kept.push(problem.what),
             }

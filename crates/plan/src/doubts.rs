@@ -1,21 +1,61 @@
-//! What will likely fail inside though nothing is wrong with the plan: files of the host that the user may not use.
+//! What is wrong though nothing is wrong with the plan: files of the host that the user may not use, and programs that the user may
+//! replace.
 //!
-//! By the permission bits alone, which is why they are doubts and no problems: an ACL may say otherwise, and a daemon may
-//! never touch the place.
+//! By the permission bits alone, or without them, which is why they are doubts and no problems: an ACL may say otherwise, and a
+//! daemon may never touch the place.
+
+use std::collections::BTreeSet;
+use std::path::Path;
 
 use thinjail_closure::tree::{Kind, Meta};
 
-use crate::facts::{Facts, PathFact, SystemKind};
+use crate::facts::{Facts, PathFact, ProgramFact, RuntimeFact, SystemKind};
+use crate::path::HostPath;
 use crate::plan::{Exec, Plan};
+use crate::resolve::Writable;
 use crate::step::Step;
 
 const READ: u32 = 0o4;
 const WRITE: u32 = 0o2;
 const SEARCH: u32 = 0o1;
 
-/// One sentence for each file or directory of the host that is inside, and that the user who runs may not use.
+/// One sentence for each file or directory of the host that is inside, and that the user who runs may not use; and one of what the
+/// program may replace, and will be executed at the next start.
 #[must_use]
 pub fn doubts(plan: &Plan, facts: &Facts) -> Vec<String> {
+    unusable(plan, facts).into_iter().chain(replaceable(plan, facts)).collect()
+}
+
+/// Programs, libraries and what a runtime reads, below what the program may write to: they are looked at and believed at each start.
+fn replaceable(plan: &Plan, facts: &Facts) -> Option<String> {
+    const SHOWN: usize = 3;
+    let writable = Writable::of_plan(plan);
+    let closures = facts.programs.values().filter_map(|program| match program {
+        ProgramFact::Closure(closure) => Some(closure),
+        ProgramFact::NotFound { .. } | ProgramFact::NotExecutable { .. } => None,
+    });
+    let loaded = closures.flat_map(|closure| &closure.members).map(|member| member.resolved.real.as_path());
+    let parts = facts.runtime.iter().flat_map(|runtime| match runtime {
+        RuntimeFact::Parts { parts, .. } => parts.as_slice(),
+        RuntimeFact::Refused { .. } => &[],
+    });
+    let parts = parts.filter_map(|part| match facts.paths.get(&HostPath::from_path(&part.path).ok()?) {
+        Some(PathFact::Found(found)) => Some(found.real.as_path()),
+        _ => None,
+    });
+    let found: BTreeSet<&Path> = loaded.chain(parts).filter(|real| writable.holds(real)).collect();
+    let shown: Vec<String> = found.iter().take(SHOWN).map(|path| path.display().to_string()).collect();
+    let more = match found.len().saturating_sub(SHOWN) {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    (!found.is_empty()).then(|| {
+        let shown = shown.join(", ");
+        format!("the program may write to {shown}{more}, and so choose what is executed at the next start: keep it elsewhere")
+    })
+}
+
+fn unusable(plan: &Plan, facts: &Facts) -> Vec<String> {
     let exec = &plan.exec;
     // It gets past the bits, or becomes a user of whom we know nothing.
     let beyond = |capability: &String| matches!(capability.as_str(), "dac_override" | "setuid");

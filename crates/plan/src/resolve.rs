@@ -50,6 +50,7 @@ pub(crate) use follow::wanted as follows_links;
 pub use follow::{SYSTEM, dangling};
 pub use fresh::{Newer, decide as decide_fresh};
 use inside::{Entry, Inside, Node, Origin};
+pub(crate) use links::Writable;
 use problem::Report;
 pub use problem::{Class, Problem};
 pub use programs::missing_file;
@@ -84,12 +85,15 @@ pub fn resolve(name: &str, spec: &Spec, facts: &Facts) -> Result<Plan, Vec<Probl
         SystemKind::FreeBsd => freebsd::base(spec, facts, &mut inside, &mut report),
     }
     let all = wishes(spec, kind);
-    let writable = links::Writable::of(all.iter().flatten(), facts);
+    let writable = Writable::of(all.iter().flatten(), facts);
     for wish in all {
         if let Some(wish) = report.keep(wish) {
-            if let Some(PathFact::Found(found)) = facts.paths.get(&wish.source)
-                && report.keep(writable.judge(&wish.said, found)).is_none()
-            {
+            let judged = match facts.paths.get(&wish.source) {
+                Some(PathFact::Found(found)) => writable.judge(&wish.said, found),
+                Some(PathFact::Missing { parent, .. }) => writable.judge_new(&wish.said, &wish.source, parent),
+                _ => Ok(()),
+            };
+            if report.keep(judged).is_none() {
                 continue;
             }
             host.extend(mounts::place(&wish, &who, facts, &mut inside, &mut report));
@@ -97,10 +101,10 @@ pub fn resolve(name: &str, spec: &Spec, facts: &Facts) -> Result<Plan, Vec<Probl
     }
     env_files::check(spec, &writable, facts, &mut report);
     for path in &spec.secrets {
-        let put = secrets::place(path, &who, facts, &mut inside);
+        let put = secrets::place(path, (&who, &writable), facts, &mut inside);
         report.keep(put);
     }
-    runtime::resolve(spec, &who, facts, &mut inside, &mut report);
+    runtime::resolve(spec, (&who, &writable), facts, &mut inside, &mut report);
     if spec.run_dir.is_some() {
         report.keep(mounts::old_run(facts, &mut inside));
     }
@@ -108,9 +112,9 @@ pub fn resolve(name: &str, spec: &Spec, facts: &Facts) -> Result<Plan, Vec<Probl
         report.keep(mounts::tmp(size, &mut inside));
     }
     let main = argv.first().map(String::as_str).filter(|main| !main.is_empty());
-    let programs = programs::resolve(main, &spec.further_programs(), facts, &mut inside, &mut report);
+    let programs = programs::resolve(main, &spec.further_programs(), (facts, &writable), &mut inside, &mut report);
     let pidfile = spec.pidfile.as_ref().and_then(|written| {
-        let decided = pidfile::resolve(written, facts, (&who, alone), &mut inside, &mut report);
+        let decided = pidfile::resolve(written, (facts, &writable), (&who, alone), &mut inside, &mut report);
         report.keep(decided).filter(|_| !alone)
     });
     etc::resolve(spec, facts, &who, network, &programs, &mut inside, &mut report);
@@ -136,7 +140,7 @@ pub fn resolve(name: &str, spec: &Spec, facts: &Facts) -> Result<Plan, Vec<Probl
     let mut exec = exec::exec(spec, program, argv, &who, network, facts, &mut report);
     exec.landlock.own_signals = landlocked && facts.landlock >= landlock::SCOPES;
     exec.syscalls.own_processes = landlocked || alone;
-    exec.listen = listen::resolve(name, spec, network, (alone, &exec.descriptors), facts, &mut report);
+    exec.listen = listen::resolve(name, spec, network, (alone, &exec.descriptors), (facts, &writable), &mut report);
     check_chdir(&exec.chdir, &inside, facts, &mut report);
     let stop = exec::stop(spec, kind, &mut report);
     let success = exec::success(spec, kind, &mut report);

@@ -55,3 +55,22 @@ fn root_without_capabilities_is_a_user_like_others() {
 fn what_can_be_used_is_no_doubt() {
     assert!(doubts(0, 0, 0o755, "user = \"www-data\"\nread = [\"/srv/d\"]").is_empty());
 }
+
+#[test]
+fn a_program_that_the_program_may_replace_is_told() {
+    let mut world = World::linux();
+    world.program("/srv/app/bin/run", &[("libx.so.1", "/srv/app/lib/libx.so.1")]);
+    let notes = |profile: &str| {
+        let plan = world.plan(&format!("command = \"/srv/app/bin/run\"\nuser = \"www-data\"\n{profile}"));
+        plan.notes.into_iter().filter(|note| note.contains("next start")).collect::<Vec<_>>()
+    };
+    let says = |what: &str| {
+        format!("the program may write to {what}, and so choose what is executed at the next start: keep it elsewhere")
+    };
+    // The loader is not there, nor is the C library.
+    assert_eq!(notes("write = [\"/srv/app/lib\"]"), [says("/srv/app/lib/libx.so.1")]);
+    let both = "[[mount]]\nsource = \"/srv/app\"\nwrite = true\nexec = true";
+    assert_eq!(notes(both), [says("/srv/app/bin/run, /srv/app/lib/libx.so.1")]);
+    assert_eq!(notes("isolation = \"landlock\"\nwrite = [\"/srv/app/lib\"]"), [says("/srv/app/lib/libx.so.1")]);
+    assert!(notes("read = [\"/srv/app\"]").is_empty() && notes("write = [\"/var/log\"]").is_empty());
+}

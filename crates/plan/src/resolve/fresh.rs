@@ -12,7 +12,7 @@ use super::problem::{Problem, Report};
 use super::{links, mounts};
 use crate::facts::{Facts, PathFact, ProgramFact, SystemKind};
 use crate::path::HostPath;
-use crate::plan::Fresh;
+use crate::plan::{Fresh, Plan};
 use crate::spec::Spec;
 use crate::step::{Content, Planned, Source, Step};
 
@@ -109,12 +109,18 @@ pub struct Newer {
 ///
 /// # Errors
 /// Why it may not come in, or that there is none.
-pub fn decide(fresh: &Fresh, facts: &Facts) -> Result<Newer, Problem> {
+pub fn decide(fresh: &Fresh, plan: &Plan, facts: &Facts) -> Result<Newer, Problem> {
     let asked = &fresh.asked;
     let said = format!("refresh {asked}");
     match facts.paths.get(asked) {
         Some(PathFact::Found(found)) => {
             links::judge(&said, found, facts.caller)?;
+            let writable = Writable::of_plan(plan);
+            writable.judge(&said, found)?;
+            if writable.holds(&found.real) {
+                return Err(Problem::setup(format!("{said}: the program may write to {}", found.real.display()))
+                    .help("restart the jail if that is what is meant"));
+            }
             if found.meta.kind != Kind::File {
                 return Err(Problem::setup(format!("{said}: {} is no regular file", found.real.display()))
                     .help("restart the jail if that is what is meant"));

@@ -6,6 +6,9 @@ use thinjail_closure::tree::{Kind, Link, Resolved};
 
 use super::problem::Problem;
 use crate::facts::{Facts, PathFact};
+use crate::path::HostPath;
+use crate::plan::Plan;
+use crate::step::Step;
 use crate::wishes::Wish;
 
 /// Links followed at most, as path_resolution(7) has it.
@@ -49,20 +52,33 @@ pub(super) fn judge(said: &str, resolved: &Resolved, caller: u32) -> Result<(), 
 /// Places that the jailed program may write to. What stands in them may be of its making, and as root or as the owner of the file
 /// at the end it would be believed.
 #[derive(Debug)]
-pub(super) struct Writable(Vec<PathBuf>);
+pub(crate) struct Writable(Vec<PathBuf>);
 
 impl Writable {
     pub(super) fn of<'a>(wishes: impl Iterator<Item = &'a Wish>, facts: &Facts) -> Self {
         // The link that is written as such a place is none in it.
         let written = wishes.filter(|wish| wish.write).map(|wish| match facts.paths.get(&wish.source) {
             Some(PathFact::Found(found)) => found.real.clone(),
+            Some(PathFact::Missing { parent, .. }) => end(wish.source.as_str(), parent),
             _ => PathBuf::from(wish.source.as_str()),
         });
         Self(written.collect())
     }
 
+    /// Those of a jail that there is.
+    pub(crate) fn of_plan(plan: &Plan) -> Self {
+        let steps = plan.host.iter().chain(&plan.inside).map(|planned| &planned.step);
+        let written = steps.filter_map(|step| match step {
+            Step::Bind { source, access, .. } | Step::Allow { source, access } if access.write => {
+                Some(PathBuf::from(source.path.as_str()))
+            }
+            _ => None,
+        });
+        Self(written.collect())
+    }
+
     /// Whether it is one of them, or stands in one.
-    pub(super) fn holds(&self, path: &Path) -> bool {
+    pub(crate) fn holds(&self, path: &Path) -> bool {
         self.0.iter().any(|place| path.starts_with(place))
     }
 
@@ -73,16 +89,63 @@ impl Writable {
 
     /// Refuses a way that goes through a link in one of them.
     pub(super) fn judge(&self, said: &str, resolved: &Resolved) -> Result<(), Problem> {
-        match resolved.links.iter().find(|link| self.holds(&link.at)) {
+        self.judge_way(said, &resolved.links, &resolved.real)
+    }
+
+    /// The same for the way to what is to be made: as root we would make it, and give it to the program, wherever that link says.
+    pub(super) fn judge_new(&self, said: &str, source: &HostPath, parent: &Resolved) -> Result<(), Problem> {
+        self.judge_way(said, &parent.links, &end(source.as_str(), parent))
+    }
+
+    fn judge_way(&self, said: &str, links: &[Link], end: &Path) -> Result<(), Problem> {
+        match links.iter().find(|link| self.holds(&link.at)) {
             None => Ok(()),
-            Some(link) => Err(Problem::setup(format!(
-                "{said}: the link {} -> {} stands where the program may write, so it could point it anywhere",
-                link.at.display(),
-                link.to.display()
-            ))
-            .help(format!("write {} if that is the file that is meant", resolved.real.display()))),
+            Some(link) => {
+                Err(problem(said, link).help(format!("write {} if that is the file that is meant", end.display())))
+            }
         }
     }
+
+    /// The same for a program and its libraries, which such links are ordinary among: they may lead to what the program could have
+    /// put there itself, and to what everybody may read.
+    pub(super) fn judge_loaded(&self, said: &str, resolved: &Resolved) -> Result<(), Problem> {
+        if self.holds(&resolved.real) || is_public(resolved) {
+            return Ok(());
+        }
+        self.judge(said, resolved)
+    }
+
+    /// The same for what a runtime brings, by a link or by what a file says.
+    pub(super) fn judge_part(&self, said: &str, by: Option<&Link>, found: &Resolved) -> Result<(), Problem> {
+        if self.holds(&found.real) {
+            return Ok(());
+        }
+        let real = found.real.display();
+        let led = found.links.iter().find(|link| self.holds(&link.at)).map(|link| problem(said, link));
+        let told = || {
+            let file = by.filter(|file| self.holds(&file.at))?;
+            Some(Problem::setup(format!(
+                "{said}: {} says {real}, and the program may write there, so it could say anything",
+                file.at.display()
+            )))
+        };
+        match led.or_else(told) {
+            None => Ok(()),
+            Some(problem) => Err(problem.help(format!("write {real} in read if that is what is meant"))),
+        }
+    }
+}
+
+fn problem(said: &str, link: &Link) -> Problem {
+    let (at, to) = (link.at.display(), link.to.display());
+    Problem::setup(format!(
+        "{said}: the link {at} -> {to} stands where the program may write, so it could point it anywhere"
+    ))
+}
+
+/// Where a path leads whose end is not there.
+fn end(path: &str, parent: &Resolved) -> PathBuf {
+    walk(path, &parent.links).map_or_else(|| path.into(), |way| way.real.into())
 }
 
 /// The same law for what a file says, as pyvenv.cfg does where Python is: it is as good as a link, to whoever can write it.

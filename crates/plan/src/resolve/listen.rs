@@ -1,5 +1,6 @@
 //! `listen`: sockets that are opened on the host before privileges go, and handed on as sd_listen_fds(3) says.
 
+use super::links::Writable;
 use super::pidfile;
 use super::problem::{Problem, Report};
 use crate::facts::Facts;
@@ -17,12 +18,12 @@ pub(super) fn resolve(
     spec: &Spec,
     network: Network,
     (unsupervised, descriptors): (bool, &[i32]),
-    facts: &Facts,
+    (facts, writable): (&Facts, &Writable),
     report: &mut Report,
 ) -> Vec<Listen> {
     let mut all: Vec<Listen> = Vec::new();
     for written in &spec.listen {
-        let Some(one) = report.keep(one(jail, written, facts)) else { continue };
+        let Some(one) = report.keep(one(jail, written, facts, writable)) else { continue };
         if let Some(other) = all.iter().find(|other| meets(&other.at, &one.at)) {
             report.problem(
                 Problem::setup(format!("listen = {written:?}: {} is in the list already", other.at))
@@ -65,14 +66,14 @@ fn split(written: &str) -> (Option<&str>, &str) {
     }
 }
 
-fn one(jail: &str, written: &str, facts: &Facts) -> Result<Listen, Problem> {
+fn one(jail: &str, written: &str, facts: &Facts, writable: &Writable) -> Result<Listen, Problem> {
     let said = format!("listen = {written:?}");
     let (name, address) = split(written);
     if name.is_some_and(|name| name.is_empty() || name.len() > 255 || !name.bytes().all(|b| b.is_ascii_graphic())) {
         let problem = Problem::setup(format!("{said}: what is before the = is no name for a socket"));
         return Err(problem.help("write letters and digits, as in \"web=80\""));
     }
-    let at = if address.starts_with('/') { unix(&said, address, facts)? } else { internet(&said, address)? };
+    let at = if address.starts_with('/') { unix(&said, address, facts, writable)? } else { internet(&said, address)? };
     Ok(Listen { name: name.unwrap_or(jail).to_owned(), at })
 }
 
@@ -98,13 +99,13 @@ fn internet(said: &str, written: &str) -> Result<Address, Problem> {
     Ok(if udp { Address::Udp { address, both } } else { Address::Tcp { address, both } })
 }
 
-fn unix(said: &str, written: &str, facts: &Facts) -> Result<Address, Problem> {
+fn unix(said: &str, written: &str, facts: &Facts, writable: &Writable) -> Result<Address, Problem> {
     let bad = |error| Problem::setup(format!("{said}: {error}"));
     let path = HostPath::new(written).map_err(bad)?;
     let (Some(dir), Some(name)) = (path.parent(), path.name()) else {
         return Err(Problem::setup(format!("{said} is no file")).help("write a path such as \"/run/app.sock\""));
     };
-    let found = pidfile::directory(said, &dir, facts)?;
+    let found = pidfile::directory(said, &dir, facts, writable)?;
     let path = HostPath::from_path(&found.real).and_then(|real| real.join(name)).map_err(bad)?;
     if path.as_str().len() > LONGEST {
         return Err(Problem::setup(format!("{said}: the path has more than {LONGEST} bytes"))

@@ -5,7 +5,7 @@ use thinjail_closure::tree::{Kind, Resolved};
 
 use super::identity::Who;
 use super::inside::{Entry, Inside, Node, Origin};
-use super::links;
+use super::links::{self, Writable};
 use super::problem::{Problem, Report};
 use crate::defaults::PIDFILE_DIR_SIZE;
 use crate::facts::{Facts, PathFact};
@@ -14,7 +14,7 @@ use crate::step::{Access, Content};
 
 pub(super) fn resolve(
     written: &str,
-    facts: &Facts,
+    (facts, writable): (&Facts, &Writable),
     (who, unsupervised): (&Who, bool),
     inside: &mut Inside,
     report: &mut Report,
@@ -27,7 +27,7 @@ pub(super) fn resolve(
     };
     // Before the directory is looked at: it may be one that we are going to make.
     leak(&said, &path, inside)?;
-    let found = directory(&said, &dir, facts)?;
+    let found = directory(&said, &dir, facts, writable)?;
     let real = HostPath::from_path(&found.real).map_err(bad)?;
     let at = real.inside();
     if ["/", "/dev", "/etc", "/proc", "/sys"].iter().any(|ours| at.as_str() == *ours) {
@@ -60,10 +60,16 @@ pub(super) fn resolve(
     Ok(path)
 }
 
-pub(super) fn directory<'a>(said: &str, dir: &HostPath, facts: &'a Facts) -> Result<&'a Resolved, Problem> {
+pub(super) fn directory<'a>(
+    said: &str,
+    dir: &HostPath,
+    facts: &'a Facts,
+    writable: &Writable,
+) -> Result<&'a Resolved, Problem> {
     match facts.paths.get(dir) {
         Some(PathFact::Found(found)) if found.meta.kind == Kind::Directory => {
             links::judge(said, found, facts.caller)?;
+            writable.judge(said, found)?;
             Ok(found)
         }
         Some(PathFact::Found(_)) => Err(Problem::setup(format!("{said}: {dir} is no directory"))),

@@ -9,7 +9,7 @@ use super::inside::{Entry, Inside, Node, Origin};
 use super::ld_elf_hints::Hints;
 use super::ld_so_cache::Cache;
 use super::libmap::LibMap;
-use super::links;
+use super::links::{self, Writable};
 use super::problem::{Class, Problem, Report};
 use crate::facts::{Facts, ProgramFact, SystemKind};
 use crate::needs::Needs;
@@ -38,7 +38,7 @@ pub(super) struct Programs {
 pub(super) fn resolve(
     main: Option<&str>,
     further: &[String],
-    facts: &Facts,
+    (facts, writable): (&Facts, &Writable),
     inside: &mut Inside,
     report: &mut Report,
 ) -> Programs {
@@ -55,7 +55,7 @@ pub(super) fn resolve(
             report.problem(missing_file(written, missing));
         }
         for member in &closure.members {
-            let result = bring(member, facts, inside);
+            let result = bring(member, facts, writable, inside);
             report.keep(result);
         }
         if !closure.wanting.is_empty() {
@@ -149,9 +149,10 @@ fn wanting(program: &str, wanting: &[Missing]) -> String {
     format!("not there, as on the host, of what {program} may load when it runs: {}{more}", shown.join(", "))
 }
 
-fn bring(member: &Member, facts: &Facts, inside: &mut Inside) -> Result<(), Problem> {
+fn bring(member: &Member, facts: &Facts, writable: &Writable, inside: &mut Inside) -> Result<(), Problem> {
     let why = why(member);
     links::judge(&why, &member.resolved, facts.caller)?;
+    writable.judge_loaded(&why, &member.resolved)?;
     let bad = |error| Problem::setup(format!("{why}: {error}"));
     let path = HostPath::from_path(&member.resolved.real).map_err(bad)?;
     let asked = member.path.to_str().ok_or_else(|| bad(PathError::NotUtf8(member.path.display().to_string())))?;

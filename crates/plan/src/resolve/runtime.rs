@@ -4,8 +4,9 @@ use thinjail_closure::runtime::{Language, Part, Runtime};
 
 use super::identity::Who;
 use super::inside::{Inside, Node};
+use super::links::{self, Writable};
+use super::mounts;
 use super::problem::{Problem, Report};
-use super::{links, mounts};
 use crate::facts::{Facts, PathFact, RuntimeFact};
 use crate::nearest::nearest;
 use crate::path::HostPath;
@@ -40,7 +41,13 @@ fn language(word: &str) -> Result<Language, Problem> {
 }
 
 /// Puts everything into place that the runtime reads.
-pub(super) fn resolve(spec: &Spec, who: &Who, facts: &Facts, inside: &mut Inside, report: &mut Report) {
+pub(super) fn resolve(
+    spec: &Spec,
+    (who, writable): (&Who, &Writable),
+    facts: &Facts,
+    inside: &mut Inside,
+    report: &mut Report,
+) {
     let (Some(written), Some(asked)) = (&spec.runtime, asked(spec)) else { return };
     if report.keep(asked).is_none() {
         return;
@@ -48,7 +55,7 @@ pub(super) fn resolve(spec: &Spec, who: &Who, facts: &Facts, inside: &mut Inside
     match &facts.runtime {
         Some(RuntimeFact::Parts { parts, .. }) => {
             for part in parts {
-                if let Err(problem) = place(written, part, who, facts, inside, report) {
+                if let Err(problem) = place((written, part), (who, writable), facts, inside, report) {
                     if part.optional {
                         report.note(format!("{}: left out", problem.what));
                     } else {
@@ -66,9 +73,8 @@ pub(super) fn resolve(spec: &Spec, who: &Who, facts: &Facts, inside: &mut Inside
 }
 
 fn place(
-    written: &str,
-    part: &Part,
-    who: &Who,
+    (written, part): (&str, &Part),
+    (who, writable): (&Who, &Writable),
     facts: &Facts,
     inside: &mut Inside,
     report: &mut Report,
@@ -79,9 +85,6 @@ fn place(
         return Err(Problem::setup(format!("{said}: the facts say nothing of {source}"))
             .help("gather the facts again with this profile"));
     };
-    if let Some(by) = &part.said_by {
-        links::judge_said(&said, by, found, facts.caller)?;
-    }
     let real = HostPath::from_path(&found.real).map_err(|error| Problem::setup(format!("{said}: {error}")))?;
     // What the profile names itself is inside in its own way.
     let written_at = |dir: &HostPath| matches!(inside.entries.get(&dir.inside()).map(|entry| &entry.node), Some(Node::Bind { source, .. }) if source.path == *dir);
@@ -92,6 +95,10 @@ fn place(
         }
         above = dir.parent();
     }
+    if let Some(by) = &part.said_by {
+        links::judge_said(&said, by, found, facts.caller)?;
+    }
+    writable.judge_part(&said, part.said_by.as_ref(), found)?;
     let wish = Wish { said, source, target: None, write: false, exec: true, optional: false, make: None };
     mounts::decide(&wish, who, facts, inside, report).map(drop)
 }

@@ -4,7 +4,7 @@ use thinjail_closure::tree::Kind;
 
 use super::identity::Who;
 use super::inside::{Entry, Inside, Node, Origin};
-use super::links;
+use super::links::{self, Writable};
 use super::problem::Problem;
 use crate::facts::{Facts, PathFact};
 use crate::path::HostPath;
@@ -17,7 +17,12 @@ const MOST: u64 = 1 << 20;
 const MODE: u32 = 0o400;
 
 /// Puts one of them into place.
-pub(super) fn place(written: &str, who: &Who, facts: &Facts, inside: &mut Inside) -> Result<(), Problem> {
+pub(super) fn place(
+    written: &str,
+    (who, writable): (&Who, &Writable),
+    facts: &Facts,
+    inside: &mut Inside,
+) -> Result<(), Problem> {
     let said = format!("secrets = {written:?}");
     let path = HostPath::new(written).map_err(|error| {
         Problem::setup(format!("{said}: {error}")).help("write it from the root on, beginning with a /, without `..`")
@@ -34,6 +39,7 @@ pub(super) fn place(written: &str, who: &Who, facts: &Facts, inside: &mut Inside
         }
     };
     links::judge(&said, found, facts.caller)?;
+    writable.judge(&said, found)?;
     let real = HostPath::from_path(&found.real).map_err(|error| Problem::setup(format!("{said}: {error}")))?;
     if ["/proc", "/sys", "/dev"].iter().any(|dir| real.below(&HostPath::fixed(dir)).is_some()) {
         return Err(

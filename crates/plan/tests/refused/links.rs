@@ -105,3 +105,72 @@ fn where_the_program_may_write_are_refused_whoever_owns_them() {
     let fresh = |read: &str| world(0).plan(&program(read, "")).fresh.iter().any(|fresh| fresh.asked.as_str() == read);
     assert_eq!((fresh("/srv/d/x/plain"), fresh("/srv/conf")), (false, true));
 }
+
+/// A program of root's that writes to /srv/d, where a link of root's leads to what only root may read.
+fn in_its_hands() -> World {
+    let mut world = World::linux();
+    world.program("/usr/sbin/app", &[]).own("/srv/key", Kind::File, 0, 0o600).own("/adm", Kind::Directory, 0, 0o700);
+    world.dir("/srv/d").link("/srv/d/key", "/srv/key").link("/srv/d/root", "/adm").link("/srv/d/new", "/adm/.ssh");
+    world.file("/srv/d/own").link("/srv/d/within", "own");
+    world
+}
+
+const APP: &str = "command = \"/usr/sbin/app\"\nuser = \"root\"\nwrite = [\"/srv/d\"]\n";
+
+#[test]
+fn where_the_program_may_write_lead_nowhere_by_any_other_key() {
+    let stands = "stands where the program may write, so it could point it anywhere";
+    let made = "[[mount]]\nsource = \"/srv/d/new\"\ncreate = true\nwrite = true\nowner = \"root\"";
+    for (key, link, help) in [
+        ("secrets = [\"/srv/d/key\"]", "/srv/d/key -> /srv/key", "/srv/key"),
+        ("listen = [\"/srv/d/root/x.sock\"]", "/srv/d/root -> /adm", "/adm"),
+        (made, "/srv/d/new -> /adm/.ssh", "/adm/.ssh"),
+        (&made.replace("d/new", "d/root/new"), "/srv/d/root -> /adm", "/adm/new"),
+    ] {
+        let (what, said) = in_its_hands().problem(&format!("{APP}{key}"));
+        assert!(what.ends_with(&format!("the link {link} {stands}")), "{what}");
+        assert_eq!(said, format!("write {help} if that is the file that is meant"));
+    }
+    // The place itself may be a link that leads to what is not there yet.
+    let mut world = in_its_hands();
+    world.dir("/data").link("/srv/e", "/data/e");
+    let made = "[[mount]]\nsource = \"/srv/e\"\ncreate = true\nwrite = true";
+    assert!(world::line(&world.plan(&format!("{APP}{made}")), "bind", "/data/e").is_some());
+}
+
+#[test]
+fn where_the_program_may_write_lead_a_program_to_what_everybody_may_read() {
+    let program = |end: &str, mode: u32| {
+        let mut world = in_its_hands();
+        world.own(end, Kind::File, 0, mode).link("/srv/d/tool", end).program("/srv/d/tool", &[]);
+        world.resolve(&format!("{APP}programs = [\"/srv/d/tool\"]"))
+    };
+    assert!(program("/usr/bin/tool", 0o755).is_ok() && program("/srv/d/tool-1.0", 0o700).is_ok());
+    let problems = program("/adm/tool", 0o700).unwrap_err();
+    let says = "program /srv/d/tool: the link /srv/d/tool -> /adm/tool stands where the program may write";
+    assert!(problems.iter().any(|problem| problem.what.starts_with(says)), "{problems:?}");
+}
+
+#[test]
+fn where_the_program_may_write_are_not_followed_by_a_refresh() {
+    let mut world = World::linux();
+    world.program("/usr/sbin/app", &[]).dir("/srv/d").file("/srv/conf");
+    let plan = world.plan(&format!("{APP}read = [\"/srv/conf\"]"));
+    let fresh = plan.fresh.iter().find(|fresh| fresh.asked.as_str() == "/srv/conf").unwrap();
+    let refreshed = |world: &World| {
+        let mut facts = world.facts(&world::spec(APP));
+        facts.paths.insert(fresh.asked.clone(), world.follow("/srv/conf"));
+        thinjail_plan::resolve::decide_fresh(fresh, &plan, &facts)
+    };
+    assert!(refreshed(&world).is_ok());
+    // Root has put a link there meanwhile, and the program another.
+    world.file("/etc/conf").link("/srv/d/conf", "/etc/conf").link("/srv/conf", "/srv/d/conf");
+    let problem = refreshed(&world).unwrap_err();
+    assert!(
+        problem.what.contains("the link /srv/d/conf -> /etc/conf stands where the program may write"),
+        "{problem:?}"
+    );
+    world.nodes.remove("/srv/d/conf");
+    world.file("/srv/d/conf");
+    assert_eq!(refreshed(&world).unwrap_err().what, "refresh /srv/conf: the program may write to /srv/d/conf");
+}

@@ -76,3 +76,27 @@ fn that_lie_in_what_is_written_are_seen_there() {
     assert!(text.contains("write = \"/srv/data\"") && text.contains("read = \"/srv/venv\""), "{text}");
     assert!(!text.contains("runtime ="), "{text}");
 }
+
+#[test]
+fn that_the_program_itself_may_lead_elsewhere() {
+    let by = |at: &str| Link { at: at.into(), to: "/opt/python".into(), uid: 0, loose: false };
+    let said = part("/opt/python", Some(by("/srv/venv/pyvenv.cfg")), false);
+    let root = "user = \"root\"\nwrite = [\"/srv/venv\"]\n";
+    let (what, help) = world(vec![said.clone()]).problem(&format!("{root}{PYTHON}"));
+    let says = "/srv/venv/pyvenv.cfg says /opt/python, and the program may write there, so it could say anything";
+    assert!(what.ends_with(says) && help == "write /opt/python in read if that is what is meant", "{what} / {help}");
+    // Named, it is inside because it is named.
+    assert!(world(vec![said.clone()]).resolve(&format!("{root}read = [\"/opt/python\"]\n{PYTHON}")).is_ok());
+    // A link there is left out, unless it ends there; and all of this where nothing is written to is as ever.
+    let linked = |more: &str, to: &str| {
+        let mut world = world(vec![part("/srv/venv/x", None, true)]);
+        world.dir("/srv/venv/y").link("/srv/venv/x", to);
+        let plan = world.plan(&format!("{more}{PYTHON}"));
+        plan.notes
+            .iter()
+            .any(|note| note.contains("stands where the program may write") && note.ends_with(": left out"))
+    };
+    assert!(linked(root, "/opt/python") && !linked(root, "/srv/venv/y"));
+    assert!(!linked("user = \"root\"\n", "/opt/python"));
+    assert!(world(vec![said]).resolve(&format!("user = \"root\"\n{PYTHON}")).is_ok());
+}
