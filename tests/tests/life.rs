@@ -354,6 +354,37 @@ fn a_damaged_or_planted_journal_removes_nothing() {
 }
 
 #[test]
+fn a_lock_of_a_stranger_keeps_no_jail_from_starting() {
+    need!(skip::namespaces());
+    let _alone = alone();
+    let daemon = Daemon::new("locked");
+    daemon.ask("start").expect_code(0);
+    // Whoever can open the directory of all jails could lock it. An older thinjail made it for all to read.
+    let mode = || fs::metadata(STATE).unwrap().mode() & 0o777;
+    assert_eq!(mode(), 0o700);
+    daemon.ask("stop").expect_code(0);
+    fs::set_permissions(STATE, fs::Permissions::from_mode(0o755)).unwrap();
+    daemon.ask("start").expect_code(0);
+    assert_eq!(mode(), 0o700);
+    // A stale pidfile is everybody's to read, and so to lock.
+    let pidfile = daemon.temp.path().join("pids/x.pid");
+    daemon.kill();
+    let lock = fs::File::open(&pidfile).unwrap();
+    rustix::fs::flock(&lock, rustix::fs::FlockOperation::LockShared).unwrap();
+    daemon.ask("start").expect_code(0);
+    let main = daemon.number("pid");
+    assert_eq!(fs::read_to_string(&pidfile).unwrap(), format!("{main}\n"));
+    assert_eq!(fs::metadata(&pidfile).unwrap().mode() & 0o777, 0o644);
+    // One whose process lives is no stale one, whoever has locked it.
+    daemon.ask("stop").expect_code(0);
+    fs::write(&pidfile, format!("{}\n", std::process::id())).unwrap();
+    let lock = fs::File::open(&pidfile).unwrap();
+    rustix::fs::flock(&lock, rustix::fs::FlockOperation::LockShared).unwrap();
+    daemon.ask("start").expect_code(1).expect_stderr(&["already running, with pid"]);
+    fs::remove_file(&pidfile).unwrap();
+}
+
+#[test]
 fn after_sigkill_of_the_supervisor_at_random_moments_clean_leaves_nothing() {
     need!(skip::namespaces());
     let _alone = alone();

@@ -141,6 +141,9 @@ fn what_can_not_be_bound_is_told_before_anything_is_made() {
     refused("192.0.2.1:80", &["listen on tcp 192.0.2.1:80", "help: write the address of an interface"]);
     let live = UnixListener::bind(&path).unwrap();
     refused(&path, &["somebody listens there"]);
+    // Also where nobody is accepted, and the next one would wait for ever: the one who has just asked is still in the queue.
+    rustix::net::listen(&live, 0).unwrap();
+    refused(&path, &["somebody listens there"]);
     drop(live);
     fs::remove_file(&path).unwrap();
     fs::write(&path, "mine").unwrap();

@@ -188,12 +188,12 @@ fn within<T>(directory: &OwnedFd, act: impl FnOnce() -> Result<T, Errno>) -> io:
     Ok(done?)
 }
 
-fn new_unix() -> io::Result<OwnedFd> {
-    Ok(socket_with(AddressFamily::UNIX, SocketType::STREAM, SocketFlags::CLOEXEC, None)?)
+fn new_unix(flags: SocketFlags) -> io::Result<OwnedFd> {
+    Ok(socket_with(AddressFamily::UNIX, SocketType::STREAM, SocketFlags::CLOEXEC | flags, None)?)
 }
 
 fn bound_at(directory: &OwnedFd, name: &str) -> io::Result<OwnedFd> {
-    let (socket, address) = (new_unix()?, SocketAddrUnix::new(name)?);
+    let (socket, address) = (new_unix(SocketFlags::empty())?, SocketAddrUnix::new(name)?);
     let before = rustix::process::umask(Mode::from_raw_mode((0o777 & !MODE) as fs::RawMode));
     let done = within(directory, || bind(&socket, &address));
     rustix::process::umask(before);
@@ -215,7 +215,8 @@ fn remove_stale(path: &HostPath, directory: &OwnedFd, name: &str, ids: &Ids) -> 
         let help = format!("remove {path} if nobody uses it, or write another path");
         return refused(&format!("a socket of uid {} stands there", stat.st_uid), help);
     }
-    let socket = new_unix().map_err(failed)?;
+    // Who listens and accepts nothing would have us wait for ever once as many wait as may.
+    let socket = new_unix(SocketFlags::NONBLOCK).map_err(failed)?;
     let address = SocketAddrUnix::new(name).map_err(|cause| failed(cause.into()))?;
     match within(directory, || Ok(connect(&socket, &address))).map_err(failed)? {
         Err(Errno::CONNREFUSED) => {}

@@ -11,10 +11,12 @@ use std::time::Duration;
 
 use rustix::fs::{self, AtFlags, FileType, FlockOperation, Mode, OFlags};
 use rustix::io::Errno;
+use rustix::process::Pid;
 use thinjail_plan::path::HostPath;
 
 use crate::journal::undo::Undo;
 use crate::journal::{Journal, Number};
+use crate::life::{self, Condition, Jail};
 use crate::look;
 use crate::run::RunError;
 
@@ -93,6 +95,9 @@ fn lock_found(path: &HostPath, found: &File) -> Result<(), RunError> {
         Err(Errno::WOULDBLOCK) => {
             let mut pid = String::new();
             let _ = found.take(20).read_to_string(&mut pid);
+            if is_strangers(path, pid.trim()) {
+                return Ok(());
+            }
             let cause = match pid.trim() {
                 "" => io::Error::other("it is being started already"),
                 pid => io::Error::other(format!("it is already running, with pid {pid}")),
@@ -102,6 +107,18 @@ fn lock_found(path: &HostPath, found: &File) -> Result<(), RunError> {
         }
         Err(cause) => Err(unreadable(path, cause)),
     }
+}
+
+/// Whether the lock on a file that is there is nobody's who uses it: everybody may read a pidfile, and so lock it; flock(2). The pid in
+/// it is gone then, and no jail has that pidfile. What only we know of ourselves is not known without root.
+fn is_strangers(path: &HostPath, pid: &str) -> bool {
+    let pid = pid.parse().ok().and_then(Pid::from_raw);
+    let gone = pid.is_some_and(|pid| rustix::process::test_kill_process(pid) == Err(Errno::SRCH));
+    let own = rustix::process::getpid().as_raw_nonzero().get();
+    let has = |jail: &Jail| {
+        jail.pidfile.as_ref() == Some(path) && jail.supervisor != own && jail.condition != Condition::Left
+    };
+    gone && rustix::process::geteuid().is_root() && life::list().is_ok_and(|jails| !jails.iter().any(has))
 }
 
 /// Locks a file that was just made. Another start may be looking at it, and does so for a moment only.
@@ -119,12 +136,12 @@ fn lock_new(new: &File) -> Result<(), Errno> {
 }
 
 impl Pidfile {
-    /// Makes it with mode 0644 (the umask is 0 while a plan is carried out), in place of a stale one, and locks it. A file that was there is never written to, whatever it is a link of;
+    /// Makes it, in place of a stale one, and locks it before anybody else may open it: whoever can may lock it. A file that was there is never written to, whatever it is a link of;
     /// it is removed under its own lock, so that no two starts take turns with the same name.
     pub(crate) fn claim(path: &HostPath) -> Result<Self, RunError> {
         let (mut directory, name) = place(path).map_err(|cause| led_astray(path, cause))?;
         for _ in 0..TRIES {
-            match fs::openat(&directory, name, NEW, Mode::from_bits_truncate(0o644)) {
+            match fs::openat(&directory, name, NEW, Mode::RUSR | Mode::WUSR) {
                 Ok(new) => {
                     let claimed = Self { directory, name: name.to_owned(), path: path.clone(), file: File::from(new) };
                     let ours = lock_new(&claimed.file).map_err(io::Error::from).and_then(|()| claimed.stands());
@@ -174,13 +191,14 @@ impl Pidfile {
         Ok(())
     }
 
-    /// Writes the pid, all of it at once: nobody ever reads half a number. Of one that was there before, a longer one's last
+    /// Writes the pid, all of it at once, and lets everybody read it from then on: nobody ever reads half a number. Of one that was there before, a longer one's last
     /// digits may be a line of their own for a moment.
     pub(crate) fn write(&mut self, pid: i32) -> Result<(), RunError> {
         let text = format!("{pid}\n");
         self.file
             .write_all_at(text.as_bytes(), 0)
             .and_then(|()| self.file.set_len(text.len() as u64))
+            .and_then(|()| Ok(fs::fchmod(&self.file, Mode::from_bits_truncate(0o644))?))
             .map_err(|cause| failed(&self.path, cause))
     }
 
@@ -236,9 +254,10 @@ mod tests {
         let mut first = Pidfile::claim(&path).unwrap();
         let said = |error: RunError| error.cause.unwrap().to_string();
         assert_eq!(said(check_free(&path).unwrap_err()), "it is being started already");
-        first.write(1234).unwrap();
-        assert_eq!(said(Pidfile::claim(&path).unwrap_err()), "it is already running, with pid 1234");
-        assert_eq!(std::fs::read_to_string(&path).unwrap(), "1234\n");
+        let own = std::process::id();
+        first.write(own.cast_signed()).unwrap();
+        assert_eq!(said(Pidfile::claim(&path).unwrap_err()), format!("it is already running, with pid {own}"));
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), format!("{own}\n"));
         first.remove().unwrap();
         assert_eq!(dir.names(), 0);
     }

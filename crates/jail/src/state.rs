@@ -91,6 +91,10 @@ impl State {
             let cause = io::Error::other("others than root can write there");
             return Err(bad(cause).help(format!("see who made it, then remove {path}")));
         }
+        // Whoever can open it can lock it, and keep every start waiting; flock(2). An older thinjail made it for all to read.
+        if stat.st_mode & 0o077 != 0 {
+            fs::fchmod(&directory, Mode::RWXU).map_err(|cause| bad(cause.into()))?;
+        }
         Ok(Some(Self { directory: Rc::new(directory), path: at }))
     }
 
@@ -105,7 +109,7 @@ impl State {
             return Ok(state);
         }
         let failed = |cause: io::Error| RunError::setup(format!("make the state directory {path}"), cause);
-        match fs::mkdir(path, Mode::from_raw_mode(0o755)) {
+        match fs::mkdir(path, Mode::RWXU) {
             Ok(()) | Err(Errno::EXIST) => {}
             Err(cause) => return Err(failed(cause.into())),
         }

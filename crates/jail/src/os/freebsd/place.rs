@@ -21,7 +21,7 @@ pub(crate) fn steps(name: &str) -> Result<Vec<Step>, PlaceError> {
     let roots = HostPath::new(&format!("{state}/roots"))?;
     let root = HostPath::new(&format!("{roots}/{name}"))?;
     let make = |path, mode, keep| Step::MakeHostDir { path, mode, uid: 0, gid: 0, keep };
-    Ok(vec![make(state, 0o755, true), make(roots, 0o700, true), make(root, 0o755, false)])
+    Ok(vec![make(state, 0o700, true), make(roots, 0o700, true), make(root, 0o755, false)])
 }
 
 /// Why there is no place for a root.
