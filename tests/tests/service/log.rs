@@ -83,6 +83,26 @@ fn what_a_program_in_the_background_says_is_kept_and_shown_by_logs() {
     jail.ask("logs").expect_code(1).expect_stderr(&["help: "]);
 }
 
+#[test]
+fn logs_reads_nothing_through_what_the_program_has_put_in_the_place_of_its_log() {
+    need!(skip::namespaces());
+    let _alone = alone();
+    let jail = Jail::of_script("planted", "echo hello; exec sleep 1000", "log = \"DATA/x.log\"\n");
+    jail.ask("start").expect_code(0);
+    let log = jail.data("x.log");
+    wait::until_true("it has spoken", || fs::read_to_string(&log).unwrap_or_default() == "hello\n");
+    let secret = jail.temp.file("secret", "secret\n");
+    fs::remove_file(&log).unwrap();
+    std::os::unix::fs::symlink(&secret, &log).unwrap();
+    let said = jail.ask("logs");
+    assert!(!said.expect_code(1).stdout.contains("secret"), "{said:?}");
+    fs::remove_file(&log).unwrap();
+    // Nobody ever writes to it.
+    rustix::fs::mknodat(rustix::fs::CWD, &log, rustix::fs::FileType::Fifo, rustix::fs::Mode::from_raw_mode(0o644), 0)
+        .unwrap();
+    jail.ask("logs").expect_code(1).expect_stderr(&["it is no regular file"]);
+}
+
 /// The host's own place, which is a test's alone where it has a file system of its own.
 const DEV_LOG: &str = "/dev/log";
 

@@ -5,6 +5,7 @@ use std::io::{IsTerminal as _, Read as _, Seek as _, SeekFrom};
 use std::os::unix::fs::MetadataExt as _;
 use std::time::Duration;
 
+use rustix::fs::{Mode, OFlags};
 use thinjail_jail::inspect::this_kind;
 use thinjail_jail::life;
 use thinjail_plan::spec::layers;
@@ -24,24 +25,37 @@ pub(super) fn execute(args: &Logs) -> Result<Exit, Failure> {
     check_name(&args.name)?;
     let path = place(&args.name)?;
     let failed = |cause: std::io::Error| Failure::new(format!("read {path}")).cause(cause);
-    let mut file = File::open(&path)
-        .map_err(|cause| failed(cause).help("it is there once the jail was started and has said something"))?;
+    let mut file = open(&path).map_err(|cause| {
+        let absent = cause.kind() == std::io::ErrorKind::NotFound;
+        let failure = failed(cause);
+        if absent { failure.help("it is there once the jail was started and has said something") } else { failure }
+    })?;
     let mut reads = show(&last(&mut file, args.lines).map_err(failed)?)?;
     while args.follow && reads {
         std::thread::sleep(LOOK);
         // What was renamed is read to its end before the new one is begun.
         let renamed =
-            std::fs::metadata(&path).is_ok_and(|now| file.metadata().is_ok_and(|ours| now.ino() != ours.ino()));
+            std::fs::symlink_metadata(&path).is_ok_and(|now| file.metadata().is_ok_and(|ours| now.ino() != ours.ino()));
         reads = rest(&mut file).map_err(failed)?;
         if renamed
             && reads
-            && let Ok(new) = File::open(&path)
+            && let Ok(new) = open(&path)
         {
             file = new;
             reads = rest(&mut file).map_err(failed)?;
         }
     }
     Ok(Exit::Ok)
+}
+
+/// Its directory may be the program's own: nothing is read through a link that it has put there, nor waited for.
+fn open(path: &str) -> std::io::Result<File> {
+    let how = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
+    let file = File::from(rustix::fs::open(path, how, Mode::empty())?);
+    match file.metadata()?.is_file() {
+        true => Ok(file),
+        false => Err(std::io::Error::other("it is no regular file")),
+    }
 }
 
 /// Of a jail that there is, where it writes; of another, where its profile says.
