@@ -13,8 +13,8 @@ use thinjail_plan::step::{Content, Source, Step};
 /// The planned tree.
 pub(super) struct PlannedTree<'p> {
     host: &'p DirTree,
-    /// By path; each with a number that stands for its inode.
-    nodes: BTreeMap<PathBuf, (u64, Node<'p>)>,
+    /// By path, whose bytes are compared, as each is written in one way only; each with a number that stands for its inode.
+    nodes: BTreeMap<OsString, (u64, Node<'p>)>,
 }
 
 /// What a step puts at a path.
@@ -90,13 +90,13 @@ impl<'p> PlannedTree<'p> {
 
     fn insert(&mut self, at: impl AsRef<Path>, node: Node<'p>) {
         let number = self.nodes.len() as u64;
-        self.nodes.insert(at.as_ref().to_owned(), (number, node));
+        self.nodes.insert(at.as_ref().into(), (number, node));
     }
 
     /// The nearest step on the way decides: on it, or below what it binds.
     fn place(&self, path: &Path) -> io::Result<Place<'_>> {
         for above in path.ancestors() {
-            let Some((number, node)) = self.nodes.get(above) else { continue };
+            let Some((number, node)) = self.nodes.get(above.as_os_str()) else { continue };
             return match (node, path.strip_prefix(above)) {
                 (Node::Host { source }, Ok(rest)) => Ok(Place::Host(source_path(source, rest))),
                 (_, Ok(rest)) if rest.as_os_str().is_empty() => Ok(Place::Node { number: *number, node }),
@@ -146,7 +146,7 @@ impl Tree for PlannedTree<'_> {
     }
 
     fn list(&self, path: &Path) -> io::Result<Vec<OsString>> {
-        let below = self.nodes.keys().filter(|name| name.parent() == Some(path));
+        let below = self.nodes.keys().map(Path::new).filter(|name| name.parent() == Some(path));
         let mut names: Vec<OsString> = below.filter_map(|name| name.file_name().map(Into::into)).collect();
         if let Place::Host(path) = self.place(path)? {
             names.extend(self.host.list(&path)?);

@@ -100,6 +100,10 @@ pub(super) struct Hunt {
 /// How long a daemon that has gone into the background is given between two looks at its pidfile.
 const LOOK: Duration = Duration::from_millis(20);
 
+/// A program that has run for so long is one that stays, and what only the start needed goes back to the system: one that ends
+/// at once would have it read again for its end.
+const SETTLED: Duration = Duration::from_millis(50);
+
 fn event(received: signal::Received) -> Event {
     Event::Signal { signal: received.signal, by_kernel: received.by_kernel }
 }
@@ -117,13 +121,17 @@ pub(super) fn supervise(
     service: &mut Service<'_>,
 ) -> io::Result<bool> {
     let mut background = false;
-    // What only the start needed. The program is just being loaded, on another processor if there is one.
-    memory::give_back();
+    let mut settles = Some(Instant::now() + SETTLED);
     loop {
+        if settles.is_some_and(|at| Instant::now() >= at) {
+            settles = None;
+            memory::give_back();
+        }
         service.write(journal);
         let again = jail.hunt.again.map(|at| at.saturating_duration_since(Instant::now()));
         let look = watch.as_ref().and_then(|watch| watch.left());
-        let wait = [service.left(), again, look].into_iter().flatten().min();
+        let settle = settles.map(|at| at.saturating_duration_since(Instant::now()));
+        let wait = [service.left(), again, look, settle].into_iter().flatten().min();
         let event = match next(jail, (signals, reloads, watch.as_deref_mut()), wait, service)? {
             Heard::Event(event) => event,
             Heard::Said(words) => said(jail, service.stage(), &words)?,
