@@ -18,8 +18,11 @@ const PACKAGES: &[&str] = &[
     "curl",
     "initscripts",
     "insserv",
+    "logrotate",
     "netbase",
     "nginx",
+    // A daemon that no profile is shipped for.
+    "ngircd",
     "procps",
     "redis-server",
     "redis-tools",

@@ -32,6 +32,8 @@ const PACKAGES: &[&str] = &[
     "memcached",
     "netbase",
     "nginx",
+    // A daemon that no profile is shipped for.
+    "ngircd",
     "nodejs",
     "openjdk-17-jdk-headless",
     "openssh-client",

@@ -1,14 +1,21 @@
-//! nginx and redis, asked by their own clients.
+//! nginx, redis and ngircd, asked as their clients do.
 
 use std::fs;
+use std::io::{self, Read as _, Write as _};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
 
-use thinjail_tests::client::{ask, listens};
+use thinjail_tests::client::{ask, connect, listens};
 use thinjail_tests::process::Process;
 use thinjail_tests::skip::program;
+use thinjail_tests::wait;
 
-/// A daemon whose profile is shipped.
+/// A daemon.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Daemon {
+    /// What the package calls its service.
+    pub(crate) service: &'static str,
+    /// The shipped profile; empty where there is none.
     pub(crate) profile: &'static str,
     pub(crate) port: u16,
     pub(crate) pidfile: &'static str,
@@ -16,13 +23,21 @@ pub(crate) struct Daemon {
 }
 
 pub(crate) const NGINX: Daemon =
-    Daemon { profile: "nginx", port: 80, pidfile: "/run/nginx.pid", program: "/usr/sbin/nginx" };
+    Daemon { service: "nginx", profile: "nginx", port: 80, pidfile: "/run/nginx.pid", program: "/usr/sbin/nginx" };
 pub(crate) const REDIS: Daemon = Daemon {
+    service: "redis-server",
     profile: "redis",
     port: 6379,
     pidfile: "/run/redis-server.pid",
     // A link leads there from redis-server.
     program: "/usr/bin/redis-check-rdb",
+};
+pub(crate) const NGIRCD: Daemon = Daemon {
+    service: "ngircd",
+    profile: "",
+    port: 6667,
+    pidfile: "/run/ngircd/ngircd.pid",
+    program: "/usr/sbin/ngircd",
 };
 
 impl Daemon {
@@ -40,12 +55,41 @@ impl Daemon {
                 let page = ask(&program("curl").unwrap(), &["-sS", "--fail", "--max-time", "30", "http://127.0.0.1/"]);
                 assert!(page.contains("Welcome to nginx"), "{page}");
             }
+            // Whoever comes while it ends is turned away.
+            6667 => {
+                let mut said = Vec::new();
+                let greets = wait::poll(wait::PATIENCE, || {
+                    said.push(self.greets());
+                    matches!(said.last(), Some(Ok(said)) if said.contains(":Welcome to the Internet Relay Network"))
+                        .then_some(())
+                });
+                assert!(greets.is_some(), "{:?}", said.last());
+            }
             _ => {
                 let cli = program("redis-cli").unwrap();
                 assert_eq!(ask(&cli, &["set", "thinjail", "init"]), "OK\n");
                 assert_eq!(ask(&cli, &["get", "thinjail"]), "init\n");
             }
         }
+    }
+
+    /// What it says to a guest.
+    fn greets(&self) -> io::Result<String> {
+        // Whoever has hung up may still be known by his name.
+        static ASKED: AtomicU32 = AtomicU32::new(0);
+        let nick = format!("guest{}", ASKED.fetch_add(1, Ordering::Relaxed));
+        let mut stream = connect(self.port).ok_or(io::ErrorKind::ConnectionRefused)?;
+        stream.set_read_timeout(Some(Duration::from_secs(60)))?;
+        stream.write_all(format!("NICK {nick}\r\nUSER guest 0 * :guest\r\n").as_bytes())?;
+        let (mut said, mut bytes) = (String::new(), [0; 4096]);
+        // It looks the client up first.
+        while !said.contains(" 001 ") {
+            match stream.read(&mut bytes)? {
+                0 => break,
+                count => said += &String::from_utf8_lossy(&bytes[..count]),
+            }
+        }
+        Ok(said)
     }
 
     /// Its processes, and those of ours that run it.

@@ -1,6 +1,7 @@
 //! `type`: when a daemon is ready, who is its main process, and who is told.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::net::UnixDatagram;
 use std::time::{Duration, Instant};
 
@@ -147,6 +148,29 @@ fn with_type_forking_the_daemon_pidfile_names_the_main_process() {
     assert_ne!(jail.number("pid"), main.pid);
     jail.ask("stop").expect_code(0);
     jail.assert_as(&before);
+}
+
+#[test]
+fn a_pidfile_that_nobody_else_may_read_is_of_the_one_process_that_is_left() {
+    need!(skip::namespaces());
+    let _alone = alone();
+    let keys = "type = \"forking\"\ndaemon-pidfile = \"DATA/own.pid\"\nuser = \"nobody\"\nstart-timeout = \"2s\"\n";
+    let script = |more: &str| format!("umask 077; {FORK} background(0, 'DATA/own.pid'); {more} sleep 1 while 1");
+    let jail = Jail::new("secretive", &perl(&script(""), keys));
+    fs::set_permissions(jail.data(""), fs::Permissions::from_mode(0o777)).unwrap();
+    let before = jail.snapshot();
+    jail.ask("start").expect_code(0);
+    let file = fs::metadata(jail.data("own.pid")).unwrap();
+    assert_eq!(file.permissions().mode() & 0o777, 0o600);
+    let main = Process::of(jail.number("pid")).unwrap();
+    let inner = fs::read_to_string(jail.data("own.pid")).unwrap();
+    assert_eq!(main.inner_pid(), inner.trim().parse().ok());
+    thinjail_tests::jail::send(main.pid, Signal::TERM);
+    wait::until_true("its end is the jail's", || jail.ask("status").code() == Some(3));
+    jail.assert_as(&before);
+    // Of two that are left nobody can tell.
+    jail.write(&perl(&script("exit 0 if !fork and fork;"), keys));
+    jail.ask("start").expect_code(1).expect_stderr(&["it was not ready within 2 s"]);
 }
 
 #[test]

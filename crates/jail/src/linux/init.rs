@@ -134,22 +134,45 @@ fn answer(life: BorrowedFd<'_>, main: Option<BorrowedFd<'_>>) {
 
 /// A process by its pid inside, if it is a child of ours that runs: the end of no other would be told to us.
 fn find(pid: i32, duties: Duties<'_>) -> Option<(Pid, OwnedFd)> {
-    let number = if pid == 0 { read_pid(duties.pidfile?)? } else { pid };
-    let pid = Pid::from_raw(number).filter(|pid| *pid != own())?;
+    let pid = match pid {
+        0 => match read_pid(duties.pidfile?) {
+            // Many a daemon writes it with a umask of its own, and we may do no more than anybody: whoever is left alone is it.
+            Err(Errno::ACCESS) => only_child(duties.landlocked),
+            read => Pid::from_raw(read.ok()??),
+        },
+        pid => Pid::from_raw(pid),
+    };
+    let pid = pid.filter(|pid| *pid != own())?;
     let fd = pidfd_open(pid, PidfdFlags::empty()).ok()?;
-    let options = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
-    matches!(waitid(WaitId::PidFd(fd.as_fd()), options), Ok(None)).then_some((pid, fd))
+    runs_below_us(WaitId::PidFd(fd.as_fd())).then_some((pid, fd))
 }
 
 /// What a file that the daemon has written says. It may be anything; nothing of it is told to anybody.
-fn read_pid(path: &CStr) -> Option<i32> {
+fn read_pid(path: &CStr) -> Result<Option<i32>, Errno> {
     let how = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
-    let file = rustix::fs::open(path, how, Mode::empty()).ok()?;
-    let plain = FileType::from_raw_mode(rustix::fs::fstat(&file).ok()?.st_mode).is_file();
+    let file = rustix::fs::open(path, how, Mode::empty())?;
+    let plain = FileType::from_raw_mode(rustix::fs::fstat(&file)?.st_mode).is_file();
     let mut bytes = [0; 32];
-    let count = rustix::io::read(&file, &mut bytes).ok().filter(|_| plain)?;
-    let text = std::str::from_utf8(&bytes[..count]).ok()?;
-    text.split_ascii_whitespace().next()?.parse().ok().filter(|pid| *pid > 1)
+    let count = if plain { rustix::io::read(&file, &mut bytes)? } else { 0 };
+    let first = std::str::from_utf8(&bytes[..count]).ok().and_then(|text| text.split_ascii_whitespace().next());
+    Ok(first.and_then(|word| word.parse().ok()).filter(|pid| *pid > 1))
+}
+
+/// Pids of a namespace that are looked at: a daemon that has just started has one of the first.
+const FEW: i32 = 4096;
+
+/// Our child, if we have only one that runs. /proc would not show us those of other users: hidepid in proc(5).
+fn only_child(landlocked: bool) -> Option<Pid> {
+    let mut found = if landlocked { children(own()) } else { (2..FEW).filter_map(Pid::from_raw).collect() };
+    found.retain(|pid| runs_below_us(WaitId::Pid(*pid)));
+    match found[..] {
+        [child] => Some(child),
+        _ => None,
+    }
+}
+
+fn runs_below_us(child: WaitId<'_>) -> bool {
+    matches!(waitid(child, WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT), Ok(None))
 }
 
 /// The end of the jail.

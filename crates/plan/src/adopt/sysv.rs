@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use super::{Described, appended};
 use crate::init::Service;
 use crate::init::quote::always_sh;
+use crate::path::HostPath;
 use crate::resolve::Problem;
 
 /// What a script and its file in /etc/default say of their service.
@@ -116,9 +117,13 @@ pub fn default_file(service: &str) -> String {
 pub fn hooked(before: &str, service: &Service, described: &Described) -> String {
     let restart = if service.restarts { "" } else { " --restart on-failure" };
     // What a link in /etc/rc?.d is called, too. Whoever else reads the file is not meant.
+    let run = service.pidfile.as_ref().and_then(HostPath::parent);
+    let run = run.filter(|dir| ["/run/", "/var/run/"].iter().any(|run| dir.as_str().starts_with(run)));
+    let make = run.map(|dir| crate::init::fill::fill(MAKE, &[("DIR", &always_sh(dir.as_str()))])).unwrap_or_default();
     let lines = crate::init::fill::fill(
         HOOK,
         &[
+            ("MAKE", &make),
             ("NAME", &always_sh(&described.service)),
             ("THINJAIL", &always_sh(service.thinjail.as_str())),
             ("PROFILE", &always_sh(&service.profile)),
@@ -127,6 +132,15 @@ pub fn hooked(before: &str, service: &Service, described: &Described) -> String 
     );
     appended(before, &described.service, &lines)
 }
+
+/// Gone with each boot, and made by many a script further below.
+const MAKE: &str = r#"	# Where the pid is that the host reads.
+	case "${1:-}" in
+	start | restart | force-reload | try-restart | condrestart)
+		[ -d %%DIR%% ] || mkdir -p %%DIR%%
+		;;
+	esac
+"#;
 
 const HOOK: &str = r#"case "${0##*/}" in
 %%NAME%% | [SK][0-9][0-9]%%NAME%%)
@@ -142,7 +156,7 @@ const HOOK: &str = r#"case "${0##*/}" in
 		fi
 		;;
 	esac
-	case "${1:-}" in
+%%MAKE%%	case "${1:-}" in
 	start)
 		"$thinjail" status "$jail" >/dev/null 2>&1 && exit 0
 		exec "$thinjail" start%%RESTART%% "$jail"
@@ -154,8 +168,10 @@ const HOOK: &str = r#"case "${0##*/}" in
 		exec "$thinjail" restart%%RESTART%% "$jail"
 		;;
 	force-reload)
-		"$thinjail" reload "$jail" || exec "$thinjail" restart%%RESTART%% "$jail"
-		exit 0
+		# One that refuses its new configuration goes on with the one that it has.
+		"$thinjail" reload "$jail" && exit 0
+		"$thinjail" status "$jail" >/dev/null 2>&1 && exit 1
+		exec "$thinjail" start%%RESTART%% "$jail"
 		;;
 	try-restart | condrestart)
 		"$thinjail" status "$jail" >/dev/null 2>&1 || exit 0
