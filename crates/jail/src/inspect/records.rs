@@ -99,9 +99,10 @@ fn text(bytes: &[u8]) -> Option<&str> {
 }
 
 fn number(bytes: &[u8]) -> Option<u32> {
-    // Not what `parse` alone takes: it lets a `+` pass.
-    let digits = bytes.iter().all(u8::is_ascii_digit);
-    std::str::from_utf8(bytes).ok().filter(|_| digits)?.parse().ok()
+    // Not what `parse` takes: it lets a `+` pass. Done for each entry of the host's files, at each start.
+    let digit = |byte: &u8| byte.is_ascii_digit().then(|| u32::from(byte - b'0'));
+    let add = |sum: u32, byte| sum.checked_mul(10)?.checked_add(digit(byte)?);
+    bytes.iter().try_fold(0, add).filter(|_| !bytes.is_empty())
 }
 
 #[cfg(test)]
