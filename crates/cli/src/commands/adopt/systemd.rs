@@ -61,6 +61,12 @@ pub(super) fn find(name: &str) -> Result<Found, Failure> {
     let mut described = describe(&unit, &Given { service: name, files, running })?;
     if script {
         described.notes.push("the command is that of the process that runs; its script is not run any more".to_owned());
+        // It would be root's from now on, and a process may change what it says of itself.
+        if let Some(uid) = pid.and_then(uid).filter(|uid| *uid != 0 && described.user.is_none()) {
+            described.notes.push(format!(
+                "that process has become uid {uid}, and could say anything: see that the command and its paths are those of {full}"
+            ));
+        }
     }
     let of = described.clone();
     Ok(Found {
@@ -84,10 +90,28 @@ fn is_script(path: &str) -> bool {
     File::open(path).and_then(|mut file| file.read_exact(&mut head)).is_ok() && head == *b"#!"
 }
 
+/// As whom a process runs; proc_pid_status(5).
+fn uid(pid: i32) -> Option<u32> {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+    status.lines().find_map(|line| line.strip_prefix("Uid:")?.split_whitespace().nth(1)?.parse().ok())
+}
+
 /// The program of a process, and its arguments.
 fn command(pid: i32) -> Option<Vec<String>> {
     let exe = std::fs::read_link(format!("/proc/{pid}/exe")).ok()?;
     let text = std::fs::read_to_string(format!("/proc/{pid}/cmdline")).ok()?;
     let arguments = text.trim_end_matches('\0').split('\0').skip(1).map(str::to_owned);
     Some([exe.to_str()?.to_owned()].into_iter().chain(arguments).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn as_whom_a_process_runs_is_told_by_its_effective_uid() {
+        let own = i32::try_from(std::process::id()).ok();
+        assert_eq!(own.and_then(uid), Some(rustix::process::geteuid().as_raw()));
+        assert_eq!(uid(i32::MAX), None);
+    }
 }
