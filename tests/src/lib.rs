@@ -34,6 +34,7 @@ pub mod skip;
 pub mod temp;
 #[cfg(target_os = "linux")]
 pub mod terminal;
+pub mod tiny;
 #[cfg(target_os = "linux")]
 pub mod user;
 pub mod wait;

@@ -6,7 +6,7 @@ use std::process::{Command, Output};
 
 use thinjail_tests::host::{Snapshot, alone};
 use thinjail_tests::temp::TempDir;
-use thinjail_tests::{need, skip};
+use thinjail_tests::{need, skip, tiny};
 
 fn jail(root: &Path, more: &[&str]) -> Output {
     Command::new("jail").arg("-c").arg(format!("path={}", root.display())).args(more).output().unwrap()
@@ -16,12 +16,12 @@ fn jail(root: &Path, more: &[&str]) -> Output {
 fn what_the_article_does_by_hand_works_here() {
     need!(skip::root());
     need!(skip::program("jail"));
-    need!(skip::path("/rescue/echo"));
-    let _alone = alone();
     let temp = TempDir::new();
+    let echo = need!(tiny::program(&temp, "static-echo"));
+    let _alone = alone();
     let before = Snapshot::take(&[]);
     let root = temp.dir("myjail");
-    fs::copy("/rescue/echo", root.join("echo")).unwrap();
+    fs::copy(echo, root.join("echo")).unwrap();
     let hello = ["command=/echo", "Hello", "from", "jail"];
     let said = jail(&root, &hello);
     assert_eq!(String::from_utf8_lossy(&said.stdout), "Hello from jail\n", "{said:?}");

@@ -1,11 +1,12 @@
 //! Users, groups and login classes are the host's.
 
+use std::fs;
 use std::process::Command;
 
 use thinjail_tests::host::alone;
 use thinjail_tests::jail::thinjail;
 use thinjail_tests::temp::TempDir;
-use thinjail_tests::{need, skip};
+use thinjail_tests::{need, skip, tiny};
 
 use crate::up;
 
@@ -54,25 +55,34 @@ fn the_login_class_is_the_users() {
     need!(skip::root());
     need!(skip::path("/etc/login.conf"));
     let _alone = alone();
-    // login.conf(5) ships `daemon` with no limit of its own for memory, and every process shows its class.
-    let script = ["/bin/sh", "-c", "exec ps -o class= -p $$"];
-    let daemon = thinjail(["run", "--user", "root", "--programs", "ps", "--"]).args(script).run();
-    let class = daemon.expect_code(0).stdout.trim();
-    assert!(["daemon", "root", "default"].contains(&class), "{class:?}");
-    let nobody = thinjail(["run", "--user", "nobody", "--programs", "ps", "--"]).args(script).run();
-    assert_eq!(nobody.expect_code(0).stdout.trim(), host("id", &["-c"]).trim().replace("daemon", "default"));
+    // The fifth field of master.passwd(5); where it is empty, login_getpwclass(3) says which.
+    let users = fs::read_to_string("/etc/master.passwd").unwrap();
+    let known = fs::read_to_string("/etc/login.conf").unwrap();
+    let is_known = |class: &str| known.lines().any(|line| line.split([':', '|']).next() == Some(class));
+    for user in ["root", "nobody", "operator", "daemon", "bind"] {
+        let line = users.lines().find(|line| line.split(':').next() == Some(user)).unwrap();
+        let class = match (line.split(':').nth(4).unwrap_or_default(), user) {
+            ("", "root") => "root",
+            ("", _) => "default",
+            (class, _) => class,
+        };
+        // One that login.conf(5) does not have is the default.
+        let class = if is_known(class) { class } else { "default" };
+        let words = ["run", "--user", user, "--programs", "ps", "--", "/bin/sh", "-c", "exec ps -o class= -p $$"];
+        assert_eq!(thinjail(words).run().expect_code(0).stdout.trim(), class, "{user}");
+    }
 }
 
 #[test]
 fn exec_runs_one_static_file_as_the_jails_user_and_puts_nothing_into_it() {
     need!(skip::root());
-    let id = need!(skip::path("/rescue/id")).display().to_string();
-    let _alone = alone();
     let temp = TempDir::new();
+    let id = need!(tiny::program(&temp, "id")).display().to_string();
+    let _alone = alone();
     let mut jail = up(&temp, "execs", "user = \"nobody\"\n");
     let mounts = thinjail_tests::freebsd::mounts();
     for (user, uid) in [(&[][..], "65534\n"), (&["--user", "root"], "0\n")] {
-        let said = thinjail(["exec"]).args(user).args(["execs", &id, "-u"]).run();
+        let said = thinjail(["exec"]).args(user).args(["execs", &id]).run();
         assert_eq!(said.expect_code(0).stdout, uid);
     }
     assert_eq!(thinjail_tests::freebsd::mounts(), mounts);

@@ -11,20 +11,23 @@ use thinjail_tests::host::{Snapshot, alone};
 use thinjail_tests::jail::thinjail;
 use thinjail_tests::skip::Lack;
 use thinjail_tests::temp::{TempDir, chmod};
-use thinjail_tests::{binary, need, skip};
+use thinjail_tests::{binary, need, skip, tiny};
 
 use crate::sh;
 
 /// A static program that echoes.
-fn static_echo() -> Result<Vec<&'static str>, Lack> {
-    let words = if cfg!(target_os = "linux") { vec!["/usr/bin/busybox", "echo"] } else { vec!["/rescue/echo"] };
-    skip::path(words[0]).map(|_| words)
+fn static_echo(temp: &TempDir) -> Result<Vec<String>, Lack> {
+    if cfg!(target_os = "linux") {
+        return skip::path("/usr/bin/busybox").map(|_| vec!["/usr/bin/busybox".into(), "echo".into()]);
+    }
+    tiny::program(temp, "echo").map(|path| vec![path.display().to_string()])
 }
 
 #[test]
 fn a_static_program_says_hello() {
     need!(skip::jails());
-    let echo = need!(static_echo());
+    let temp = TempDir::new();
+    let echo = need!(static_echo(&temp));
     let _alone = alone();
     let before = Snapshot::take(&[]);
     let hello = thinjail(["run", "--"]).args(echo).args(["Hello", "from", "jail"]).run();

@@ -106,6 +106,28 @@ fn a_link_planted_in_a_write_directory_leads_no_mount_elsewhere() {
 }
 
 #[test]
+fn a_link_planted_in_a_write_directory_makes_no_directory_and_brings_no_file() {
+    need!(skip::jails());
+    let _alone = alone();
+    let temp = TempDir::new();
+    let (write, elsewhere) = (temp.dir("write"), temp.dir("elsewhere"));
+    let secret = temp.file("elsewhere/key", "of the host\n");
+    for (name, to) in [("made", elsewhere.join("new")), ("key", secret), ("way", elsewhere)] {
+        symlink(to, write.join(name)).unwrap();
+    }
+    let before = Snapshot::take(&[temp.path()]);
+    let at = |name: &str| write.join(name).display().to_string();
+    let made = format!("{}:/made:create,write", at("made"));
+    let below = format!("{}:/made:create,write", at("way/new"));
+    let (write, key) = (write.display().to_string(), at("key"));
+    for more in [["--mount", &made], ["--mount", &below], ["--secrets", &key], ["--read", &key]] {
+        let flags = [&["--user", "root", "--write", &write], &more[..]].concat();
+        sh(&flags, "exit 0").expect_code(125).expect_stderr(&["stands where the program may write", "help: write "]);
+        before.assert_same_now(&[temp.path()]);
+    }
+}
+
+#[test]
 fn a_link_planted_in_a_write_directory_is_a_link_inside_and_leads_nowhere() {
     need!(skip::jails());
     let _alone = alone();
