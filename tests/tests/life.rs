@@ -375,8 +375,12 @@ fn a_lock_of_a_stranger_keeps_no_jail_from_starting() {
     let main = daemon.number("pid");
     assert_eq!(fs::read_to_string(&pidfile).unwrap(), format!("{main}\n"));
     assert_eq!(fs::metadata(&pidfile).unwrap().mode() & 0o777, 0o644);
-    // One whose process lives is no stale one, whoever has locked it.
+    // A run-dir as well, and at the stop it is in nobody's way. Two jails that share one are another matter.
+    let held = fs::File::open(daemon.run_dir()).unwrap();
+    rustix::fs::flock(&held, rustix::fs::FlockOperation::LockShared).unwrap();
     daemon.ask("stop").expect_code(0);
+    assert!(!daemon.run_dir().exists());
+    // One whose process lives is no stale one, whoever has locked it.
     fs::write(&pidfile, format!("{}\n", std::process::id())).unwrap();
     let lock = fs::File::open(&pidfile).unwrap();
     rustix::fs::flock(&lock, rustix::fs::FlockOperation::LockShared).unwrap();

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use serde::Serialize;
 use thinjail_plan::path::HostPath;
 use thinjail_plan::plan::Plan;
+use thinjail_plan::step::Step;
 
 pub use crate::claim::Cleaned;
 use crate::claim::{clean, clean_journal, clean_sheet, is_of, key, lives};
@@ -154,6 +155,28 @@ pub fn find(name: &str) -> Result<Option<Jail>, RunError> {
     let Some(state) = State::find()? else { return Ok(None) };
     let key = key(name);
     Ok(state.peek(&key)?.map(|(text, held)| Jail::of(&key, read(&text).unwrap_or_default(), held)))
+}
+
+/// Whether another jail that there is, or that is being made, has asked for this directory. In doubt it has.
+pub(crate) fn uses(path: &HostPath) -> bool {
+    let asks = |plan: &Plan| {
+        plan.host.iter().any(|planned| matches!(&planned.step, Step::MakeHostDir { path: made, .. } if made == path))
+    };
+    let own = rustix::process::getpid().as_raw_nonzero().get();
+    let used = || -> Result<bool, RunError> {
+        let Some(state) = State::find()? else { return Ok(false) };
+        for key in state.keys()? {
+            let Some((text, true)) = state.peek(&key)? else { continue };
+            let begin = read(&text).ok().and_then(|read| read.begin).map(|begin| begin.supervisor);
+            // One that has not begun is about to, and asks for it again. Ours is at its end.
+            let other = begin.filter(|supervisor| supervisor.pid != own && lives(*supervisor));
+            if other.is_some() && asks(&state.plan(&key)?) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    };
+    used().unwrap_or(true)
 }
 
 /// The plan that a jail was made of. Of one that runs, and whose journal says so.

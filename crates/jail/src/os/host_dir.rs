@@ -10,6 +10,7 @@ use thinjail_plan::path::HostPath;
 use super::{End, StepError};
 use crate::journal::Entry;
 use crate::journal::undo::{Undo, may_be_ours};
+use crate::life;
 use crate::look::{self, Identity, Moment};
 
 /// A directory that was asked for.
@@ -157,8 +158,10 @@ pub(crate) fn remove(wanted: Wanted<'_>, id: Option<Identity>, entry: &Entry, en
     if !ours.map_err(refused)? {
         return Ok(());
     }
-    // Where there are no locks nobody has one.
-    if let Err(Errno::WOULDBLOCK) = fs::flock(&fd, FlockOperation::NonBlockingLockExclusive) {
+    // Where there are no locks nobody has one. Where there are, whoever may read the directory can have one, jail or not.
+    if let Err(Errno::WOULDBLOCK) = fs::flock(&fd, FlockOperation::NonBlockingLockExclusive)
+        && life::uses(path)
+    {
         return Err(refused(io::Error::new(io::ErrorKind::ResourceBusy, InUse)));
     }
     if !look::stands_at(&parent, name, &fd).map_err(refused)? {
