@@ -1,6 +1,8 @@
 //! Linux.
 
 pub use crate::both::exec;
+#[cfg(any(test, target_env = "musl"))]
+mod errno;
 pub mod keyring;
 pub mod landlock;
 pub mod memory;
@@ -9,4 +11,6 @@ pub mod net;
 pub mod process;
 pub mod seccomp;
 pub mod signal;
+#[cfg(target_env = "musl")]
+mod strerror;
 pub mod user_namespace;
