@@ -2,6 +2,8 @@
 
 #![cfg_attr(not(test), no_main)]
 
+#[cfg(target_env = "musl")]
+mod allocator;
 mod args;
 mod bug;
 mod clock;
