@@ -5,7 +5,7 @@
 use std::fs;
 use std::net::{TcpListener, UdpSocket};
 use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _};
-use std::os::unix::net::UnixListener;
+use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::Path;
 
 use rustix::process::Signal;
@@ -14,7 +14,7 @@ use thinjail_tests::host::{Snapshot, alone};
 use thinjail_tests::jail::{Running, send, thinjail};
 use thinjail_tests::temp::TempDir;
 use thinjail_tests::user::User;
-use thinjail_tests::{need, skip};
+use thinjail_tests::{need, skip, wait};
 
 const PERL: &str = "/usr/bin/perl";
 /// Says which sockets it has, and then answers each connection to the first of them.
@@ -173,6 +173,8 @@ fn a_socket_that_a_killed_supervisor_has_left_is_replaced() {
     send(first.pid(), Signal::KILL);
     first.finish();
     assert!(Path::new(&path).exists());
+    // The jail ends soon after its supervisor, not with it.
+    wait::until_true("nobody listens", || UnixStream::connect(&path).is_err());
     start().stop();
     assert!(!Path::new(&path).exists());
     let again = start();
