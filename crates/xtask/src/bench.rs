@@ -13,11 +13,12 @@ use std::path::Path;
 use std::process::Command;
 
 use crate::command;
+use crate::dist;
 use crate::error::{Context, Error, Result};
 use crate::packages;
-use crate::programs;
 use crate::workspace::Workspace;
 use listing::Listing;
+pub(crate) use listing::elf_programs;
 use memory::Process;
 use peers::{Absent, Scene};
 use sample::Row;
@@ -50,8 +51,8 @@ pub(crate) fn bench(workspace: &Workspace, flags: &[&str]) -> Result<bool> {
     if !missing.is_empty() && packages::can_install() {
         packages::install(&missing)?;
     }
-    let built = programs::build(&mut workspace.cargo(&["build", "--release", "-p", "thinjail", "--locked"]))?;
-    let scene = Scene::set(&workspace.dir("bench")?, programs::thinjail(&built)?, workspace.root())?;
+    let thinjail = dist::build(workspace)?;
+    let scene = Scene::set(&workspace.dir("bench")?, &thinjail, workspace.root())?;
 
     let (peers, absent) = peers::whole(&scene);
     println!("whole process, {rounds} rounds of {}", peers.len());
@@ -63,7 +64,8 @@ pub(crate) fn bench(workspace: &Workspace, flags: &[&str]) -> Result<bool> {
     let memory = memory::private(&scene)?;
     println!("listing, {rounds} rounds");
     let listing = listing::measure(&scene, rounds)?;
-    let measured = Measured { machine: machine::about(workspace)?, whole, absent, ready, inner, memory, listing };
+    let measured =
+        Measured { machine: machine::about(workspace, &thinjail)?, whole, absent, ready, inner, memory, listing };
 
     let page = report::page(&measured, rounds);
     let path = workspace.root().join("docs/benchmarks.md");

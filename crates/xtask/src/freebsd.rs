@@ -2,20 +2,16 @@
 
 mod elf;
 mod pack;
-mod toolchain;
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::command;
+use crate::cross::{FREEBSD, Toolchain};
 use crate::error::{Error, Result};
 use crate::programs::{self, BUILD_ALL, Program};
 use crate::totals::Totals;
 use crate::workspace::Workspace;
-use toolchain::Toolchain;
-
-/// The system that is built for.
-pub(crate) const TARGET: &str = "x86_64-unknown-freebsd";
 
 /// `freebsd VERB`.
 pub(crate) fn freebsd(workspace: &Workspace, words: &[&str]) -> Result<bool> {
@@ -39,7 +35,7 @@ pub(crate) fn check(workspace: &Workspace) -> Result<bool> {
         words.extend(["--", "-D", "warnings"]);
     }
     Ok(command::succeeds(&mut toolchain.compile(workspace, "crates/xtask/freebsd-abi.c"))?
-        & command::succeeds(&mut toolchain.cargo(workspace, &words))?)
+        & command::succeeds(&mut toolchain.cargo(workspace, &FREEBSD, &words)?)?)
 }
 
 /// The binary and all test programs, linked; each is looked at and must be a program for our oldest FreeBSD.
@@ -55,7 +51,7 @@ pub(crate) fn build(workspace: &Workspace) -> Result<bool> {
             }
         }
     }
-    println!("{} programs for {TARGET}", built.len());
+    println!("{} programs for {}", built.len(), FREEBSD.name);
     Ok(good && !built.is_empty())
 }
 
@@ -90,5 +86,5 @@ fn runner_path(root: &Path, runner: &str) -> PathBuf {
 
 /// The binary and the test programs of all rooms.
 fn programs(workspace: &Workspace) -> Result<Vec<Program>> {
-    programs::build(&mut Toolchain::ready(workspace)?.cargo(workspace, BUILD_ALL))
+    programs::build(&mut Toolchain::ready(workspace)?.cargo(workspace, &FREEBSD, BUILD_ALL)?)
 }

@@ -4,7 +4,9 @@
 mod bench;
 mod ci;
 mod command;
+mod cross;
 mod deny;
+mod dist;
 mod error;
 mod freebsd;
 mod fuzz;
@@ -27,7 +29,8 @@ Chores of thinjail.
 
   cargo xtask test [--no-skips]   run all tests; as root, install what they need first
   cargo xtask ci                  all that CI asks: formatting, lints, build, tests, docs, licences, FreeBSD
-  cargo xtask bench [--rounds N]  compare with peers and write docs/benchmarks.md
+  cargo xtask dist [test]         build the release, target/dist/thinjail: static, with musl; and put it to the tests
+  cargo xtask bench [--rounds N]  compare it with peers and write docs/benchmarks.md
   cargo xtask ordinary            the tests that need no root, as an ordinary user
   cargo xtask fuzz [--for 10m] [TARGET...]
                                   fuzz the parsers and the walk, 15 s each, from the corpus in fuzz/
@@ -36,7 +39,7 @@ Chores of thinjail.
   cargo xtask vm cut              the machine is cut off while jails run, and started again
   cargo xtask vm run DIR SCRIPT   run `sh SCRIPT` in a copy of DIR in that machine
   cargo xtask init test           the services under sysvinit, OpenRC and runit, booted in namespaces
-  cargo xtask freebsd toolchain   make the cross toolchain for FreeBSD, below target/
+  cargo xtask freebsd toolchain   make the cross toolchain, for FreeBSD and the release, below target/
   cargo xtask freebsd check       clippy for FreeBSD, tests included
   cargo xtask freebsd build       build and link everything for FreeBSD, tests included
   cargo xtask freebsd test --runner CMD
@@ -77,6 +80,7 @@ fn run(words: &[&str]) -> Result<bool> {
             Ok(totals.failed == 0)
         }
         ["freebsd", words @ ..] => freebsd::freebsd(&workspace, words),
+        ["dist", words @ ..] => dist::dist(&workspace, words),
         ["bench", flags @ ..] => bench::bench(&workspace, flags),
         ["fuzz", words @ ..] => fuzz::fuzz(&workspace, words),
         ["ordinary"] => {

@@ -44,7 +44,7 @@ pub(super) fn measure(scene: &Scene, rounds: usize) -> Result<Listing> {
     ]);
     let rows = sample::in_turns(&peers, rounds, sample::whole)?;
 
-    let programs = programs();
+    let programs = elf_programs();
     let mut argv = vec![scene.thinjail.clone(), "ldd".into()];
     argv.extend(programs.iter().cloned());
     let all = [Peer::new("all", argv)];
@@ -56,7 +56,7 @@ pub(super) fn measure(scene: &Scene, rounds: usize) -> Result<Listing> {
 }
 
 /// The ELF files that may be executed.
-fn programs() -> Vec<PathBuf> {
+pub(crate) fn elf_programs() -> Vec<PathBuf> {
     let entries = DIRECTORIES.iter().filter_map(|directory| fs::read_dir(directory).ok()).flatten().flatten();
     let mut programs: Vec<PathBuf> = entries.map(|entry| entry.path()).filter(|path| is_program(path)).collect();
     programs.sort();

@@ -1,13 +1,15 @@
 //! On what it was measured.
 
 use std::fs;
+use std::path::Path;
 use std::process::Command;
 
+use crate::dist;
 use crate::error::Result;
 use crate::workspace::Workspace;
 
 /// Names and values, as they stand on the page.
-pub(super) fn about(workspace: &Workspace) -> Result<Vec<(&'static str, String)>> {
+pub(super) fn about(workspace: &Workspace, thinjail: &Path) -> Result<Vec<(&'static str, String)>> {
     let cpus = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
     let (count, model) = cpu(&cpus);
     let system = fs::read_to_string("/etc/os-release").unwrap_or_default();
@@ -16,6 +18,7 @@ pub(super) fn about(workspace: &Workspace) -> Result<Vec<(&'static str, String)>
     git.current_dir(workspace.root()).args(["log", "-1", "--format=%h of %cs"]);
     Ok(vec![
         ("commit", said(&mut git)),
+        ("thinjail", dist::about(thinjail)),
         ("system", value(&system, "PRETTY_NAME=").trim_matches('"').to_owned()),
         ("kernel", said(Command::new("uname").arg("-sr"))),
         ("processor", format!("{count} x {model}")),

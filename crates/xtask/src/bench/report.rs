@@ -24,7 +24,7 @@ pub(super) fn page(measured: &Measured, rounds: usize) -> String {
         "# Benchmarks\n\n\
         Written by `cargo xtask bench`, not by hand. In each of {rounds} rounds every program runs once, and after each\n\
         of the others equally often. A ratio is thinjail's median through the other's: below 1 thinjail is faster. Compare\n\
-        ratios; the times are this machine's.\n\n\
+        ratios; the times are this machine's. thinjail is the release, with musl: `cargo xtask dist` builds it.\n\n\
         | machine | |\n| --- | --- |\n"
     );
     for (name, value) in &measured.machine {

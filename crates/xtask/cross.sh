@@ -1,8 +1,9 @@
 #!/bin/bash
-# freebsd-cross.sh DIR: makes in DIR what builds Rust for x86_64-unknown-freebsd, from Debian's packages and PyPI only.
-# `cargo xtask freebsd toolchain` calls it, and knows what it leaves:
-#   DIR/sysroot                 the standard library for FreeBSD, laid out as rustup would
+# cross.sh DIR: makes in DIR what builds Rust for x86_64-unknown-freebsd and, static, for x86_64-unknown-linux-musl, from
+# Debian's packages and PyPI only. `cargo xtask` calls it (crates/xtask/src/cross.rs), and knows what it leaves:
+#   DIR/sysroot                 the standard library for both, laid out as rustup would
 #   DIR/bin/freebsd-{cc,ar}     zig as the C compiler, linker and archiver for FreeBSD
+#   DIR/bin/musl-cc             zig as the linker for Linux with musl, which it carries
 #   DIR/bin/{rustc,cargo}       only where the installed rustc's own sources are not to be had: Debian's newest
 # Needs apt with a Debian mirror, python3 with venv, cc.
 #   FBSD=13.2      the oldest FreeBSD that the programs are to run on
@@ -13,12 +14,12 @@ set -euo pipefail
 dir=$(realpath -m "$1")
 ZIG=${ZIG:-0.17.1}
 FBSD=${FBSD:-13.2}
-target=x86_64-unknown-freebsd
+targets=(x86_64-unknown-freebsd x86_64-unknown-linux-musl)
 mkdir -p "$dir"/{apt/lists/partial,apt/cache/archives/partial,bin,dl,std}
 cd "$dir"
 
 step() { printf '[%3ds] %s\n' "$SECONDS" "$*"; }
-die() { printf 'freebsd-cross: %s\n' "$*" >&2; exit 1; }
+die() { printf 'cross: %s\n' "$*" >&2; exit 1; }
 
 # A private apt state, with the mirror that this machine already uses: its own sources and lists stay as they are.
 # shellcheck disable=SC2016
@@ -98,15 +99,18 @@ chmod +x bin/wrap
   unset RUSTFLAGS CARGO_ENCODED_RUSTFLAGS
   RUSTC_WRAPPER=$dir/bin/wrap RUSTC_BOOTSTRAP=1 __CARGO_TESTS_ONLY_SRC_ROOT=$dir/std/library \
     RUSTFLAGS="-Cembed-bitcode=yes --remap-path-prefix=$dir/std/library=/rustc/library" \
-    "$CARGO" build -q --release --target $target --target-dir target -Zbuild-std=std,test,panic_abort,panic_unwind
+    "$CARGO" build -q --release "${targets[@]/#/--target=}" --target-dir target -Zbuild-std=std,test,panic_abort,panic_unwind
 )
-libs=sysroot/lib/rustlib/$target/lib
-rm -rf sysroot && mkdir -p "$libs"
-cp seed/target/$target/release/deps/*.rlib "$libs"
-rm -f "$libs"/libseed-*
-step "standard library: $(find "$libs" -name '*.rlib' | wc -l) crates, $(du -sh "$libs" | cut -f1)"
+rm -rf sysroot
+for target in "${targets[@]}"; do
+  libs=sysroot/lib/rustlib/$target/lib
+  mkdir -p "$libs"
+  cp seed/target/"$target"/release/deps/*.rlib "$libs"
+  rm -f "$libs"/libseed-*
+  step "standard library for $target: $(find "$libs" -name '*.rlib' | wc -l) crates, $(du -sh "$libs" | cut -f1)"
+done
 
-# zig carries FreeBSD's headers, 14's start files, stubs of libc for each version, and libunwind.
+# zig carries musl and libunwind; of FreeBSD the headers, 14's start files and stubs of libc for each version.
 [ -x venv/bin/python ] || python3 -m venv venv
 venv/bin/pip -q --disable-pip-version-check install --no-deps "ziglang==$ZIG"
 # 14's crt1.o calls __libc_start1, which libc has since 14.0 (FBSD_1.7): for 13, the program brings its own.
@@ -127,15 +131,16 @@ __attribute__((visibility("hidden"))) void __libc_start1(int argc, char **argv, 
   exit(main(argc, argv, env));
 }
 C
+cache="export ZIG_GLOBAL_CACHE_DIR=\${ZIG_GLOBAL_CACHE_DIR:-$dir/zigcache} ZIG_LOCAL_CACHE_DIR=\${ZIG_LOCAL_CACHE_DIR:-$dir/zigcache}"
 cat > bin/freebsd-cc <<SH
 #!/bin/bash
-export ZIG_GLOBAL_CACHE_DIR=\${ZIG_GLOBAL_CACHE_DIR:-$dir/zigcache} ZIG_LOCAL_CACHE_DIR=\${ZIG_LOCAL_CACHE_DIR:-$dir/zigcache}
+$cache
 args=() start=$dir/start13.o
 for arg; do
   case \$arg in
     # zig has no stubs of these libraries, which the libc crate names for every program and --as-needed drops again.
     -lkvm|-lmemstat|-lprocstat|-ldevstat) continue ;;
-    -m64|-Wl,-O1|--target=$target) continue ;;
+    -m64|-Wl,-O1|--target=*) continue ;;
     -c|-S|-E|-M|-MM|-shared|-r|--version|-v|-dumpmachine|-print*) start= ;;
   esac
   args+=("\$arg")
@@ -144,7 +149,20 @@ done
 exec $dir/venv/bin/python -m ziglang cc -target x86_64-freebsd.$FBSD-none -fno-sanitize=undefined "\${args[@]}" \$start
 SH
 printf '#!/bin/sh\nexec %s/venv/bin/python -m ziglang ar "$@"\n' "$dir" > bin/freebsd-ar
-chmod +x bin/freebsd-cc bin/freebsd-ar
+# A program only: start files and libc are zig's, and rustc's own, which rustup brings, are told to stay away (cross.rs).
+cat > bin/musl-cc <<SH
+#!/bin/bash
+$cache
+args=()
+for arg; do
+  case \$arg in
+    -m64|-Wl,-O1|--target=*) continue ;;
+  esac
+  args+=("\$arg")
+done
+exec $dir/venv/bin/python -m ziglang cc -target x86_64-linux-musl "\${args[@]}"
+SH
+chmod +x bin/freebsd-cc bin/freebsd-ar bin/musl-cc
 rm -f start13.o
 case $FBSD in 13.*) bin/freebsd-cc -O2 -fPIC -c start13.c -o start13.o ;; esac
 step "zig $(venv/bin/python -m ziglang version)"
