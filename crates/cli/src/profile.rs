@@ -104,7 +104,9 @@ pub(crate) fn by_path(
     let name = name.strip_suffix(".toml").unwrap_or(name).to_owned();
     let instance = check_name(&name)?;
     let Some(layer) = read(&path)? else {
-        return Err(Failure::new(at("open", &path)).cause("there is no such file"));
+        return Err(Failure::new(at("open", &path))
+            .cause("there is no such file")
+            .help("write the path of one; a profile that is in its place is named without --profile, as NAME"));
     };
     // Who uses nothing needs none.
     let directories = if layer.parsed.spec.r#use.is_some() { directories()? } else { Vec::new() };
@@ -123,6 +125,10 @@ pub(crate) fn check_name(name: &str) -> Result<Option<String>, Failure> {
         _ if name.len() > 64 => {}
         None if plain(name) => return Ok(None),
         Some((name, instance)) if plain(name) && plain(instance) => return Ok(Some(instance.to_owned())),
+        Some((all, "")) if plain(all) => {
+            return Err(Failure::usage(format!("{name:?} is the profile of all instances, and no jail"))
+                .help(format!("write which one behind it, as in `{name}1`: it is what %i stands for")));
+        }
         _ => {}
     }
     Err(Failure::usage(format!("{name:?} can't be the name of a profile")).help(

@@ -82,7 +82,14 @@ fn failed(key: &str, command: &Command, outcome: Outcome, said: &Said) -> RunErr
     };
     let text = said.text();
     let cause = if text.is_empty() { how } else { format!("{how}, and said:\n{text}") };
-    RunError::setup(format!("run {key} = {:?}", show::command(command)), io::Error::other(cause))
+    let help = match key {
+        "before-start" => {
+            "mend what it says, then start again; it sees what the program sees, and nothing else of the host"
+        }
+        "before-reload" => "mend what it says, then reload again; the program was told nothing, and goes on as it was",
+        _ => "mend what it says, then reload again",
+    };
+    RunError::setup(format!("run {key} = {:?}", show::command(command)), io::Error::other(cause)).help(help.to_owned())
 }
 
 #[cfg(test)]

@@ -2,6 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
+use thinjail_plan::nearest::nearest;
+
 use super::{Layer, check_name, read};
 use crate::report::Failure;
 
@@ -45,7 +47,7 @@ impl Search<'_> {
     ) -> Result<(), Failure> {
         if let Some(used) = &layer.parsed.spec.r#use {
             let failed = |what: &str| Failure::new(format!("{}: use = {used:?}: {what}", layer.file));
-            check_name(used).map_err(|_| failed("it can't be the name of a profile"))?;
+            check_name(used).map_err(|wrong| Failure { what: failed(&wrong.what).what, ..wrong })?;
             if self.used.contains(&layer.file) || self.used.len() >= USES_MAX {
                 let way = self.used.join(" uses ");
                 return Err(failed("it goes round in circles").cause(way).help("take one `use` out"));
@@ -53,8 +55,19 @@ impl Search<'_> {
             self.used.push(layer.file.clone());
             let from = if used == name { next } else { 0 };
             if !self.find(used, from, layers)? {
-                let missing = missing(used, self.directories.get(from..).unwrap_or_default());
-                return Err(Failure { what: format!("{}: use = {used:?}: {}", layer.file, missing.what), ..missing });
+                let there = self.directories.get(from..).unwrap_or_default();
+                let missing = nowhere(used, there);
+                // It may be the nearest itself.
+                let others = names(there).into_iter().filter(|other| other != name && !other.ends_with('@'));
+                let help = match others.collect::<Vec<_>>() {
+                    others if others.is_empty() => "take `use` out, or write that profile".to_owned(),
+                    others => match nearest(used, others.iter().map(String::as_str)) {
+                        Some(near) => format!("did you mean {near:?}?"),
+                        None => format!("write one of {}; or take `use` out", others.join(", ")),
+                    },
+                };
+                let what = format!("{}: use = {used:?}: {}", layer.file, missing.what);
+                return Err(Failure { what, ..missing }.help(help));
             }
         }
         layers.push(layer);
@@ -110,12 +123,19 @@ fn listed(directory: &Path) -> Result<Vec<(std::ffi::OsString, PathBuf)>, Failur
     Ok(files)
 }
 
+fn nowhere(name: &str, directories: &[PathBuf]) -> Failure {
+    let places: Vec<_> = directories.iter().map(|dir| dir.display().to_string()).collect();
+    Failure::not_configured(format!("there is no profile {name:?} in {}", places.join(" or ")))
+}
+
 /// There is no such profile; and which one may have been meant.
 pub(super) fn missing(name: &str, directories: &[PathBuf]) -> Failure {
-    let places: Vec<_> = directories.iter().map(|dir| dir.display().to_string()).collect();
-    let failure = Failure::not_configured(format!("there is no profile {name:?} in {}", places.join(" or ")));
+    let failure = nowhere(name, directories);
     let there = names(directories);
-    if let Some(near) = thinjail_plan::nearest::nearest(name, there.iter().map(String::as_str)) {
+    if let Some(all) = there.iter().find(|other| other.strip_suffix('@') == Some(name)) {
+        return failure.help(format!("write which instance, as in `{all}1`: {all}.toml is the profile of all of them"));
+    }
+    if let Some(near) = nearest(name, there.iter().map(String::as_str)) {
         return failure
             .help(format!("did you mean {near:?}? To run a program, write `thinjail run -- {name}`, or its path"));
     }

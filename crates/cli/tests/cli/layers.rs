@@ -82,7 +82,16 @@ fn what_can_not_be_used_is_said() {
     dirs.0.profile("nginx", "");
     dirs.ask(&["run", "x"]).fails(125, "use = \"ngnix\": there is no profile \"ngnix\"", "did you mean \"nginx\"?");
     dirs.0.profile("y", "use = \"../x\"");
-    dirs.ask(&["run", "y"]).fails(125, "it can't be the name of a profile", "");
+    dirs.ask(&["run", "y"]).fails(125, "can't be the name of a profile", "a name has letters");
+    // Never itself, nor what only its instances are built upon.
+    dirs.0.profile("redisx", "use = \"redis\"");
+    dirs.0.profile("redis@", "");
+    dirs.ask(&["run", "redisx"]).fails(
+        125,
+        "there is no profile \"redis\"",
+        "write one of nginx, one, two, x, y; or take",
+    );
+    dirs.ask(&["run", "redis"]).fails(125, "there is no profile \"redis\"", "which instance, as in `redis@1`");
     dirs.0.profile("z", "");
     drop_in(&dirs.0, "z.d", "a.toml", "use = \"x\"");
     dirs.ask(&["run", "z"]).fails(125, "a drop-in is laid upon its profile", "into the profile itself");
@@ -100,7 +109,7 @@ fn an_instance_has_its_name_in_every_value() {
     assert!(env.contains(r#"["ALL","6380"]"#) && env.contains(r#"["ONE","only 6380"],["PATH""#), "{env}");
     assert!(env.contains(r#"["PORT","6380"],["SHARE","100%"]"#), "{env}");
     assert!(!dirs.exec("x@1").to_string().contains("ONE"));
-    dirs.ask(&["run", "x@"]).fails(125, "can't be the name of a profile", "NAME@INSTANCE");
+    dirs.ask(&["run", "x@"]).fails(125, "\"x@\" is the profile of all instances", "as in `x@1`");
     dirs.ask(&["run", "y@1"]).fails(125, "there is no profile \"y@1\"", "y@1.toml");
     // A file of one instance's own comes first.
     dirs.0.profile("x@7", "umask = \"007\"");
