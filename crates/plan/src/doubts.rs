@@ -1,5 +1,5 @@
-//! What is wrong though nothing is wrong with the plan: files of the host that the user may not use, and programs that the user may
-//! replace.
+//! What is wrong though nothing is wrong with the plan: files of the host that the user may not use, programs that the user may
+//! replace, and secrets that are none.
 //!
 //! By the permission bits alone, or without them, which is why they are doubts and no problems: an ACL may say otherwise, and a
 //! daemon may never touch the place.
@@ -13,17 +13,42 @@ use crate::facts::{Facts, PathFact, ProgramFact, RuntimeFact, SystemKind};
 use crate::path::HostPath;
 use crate::plan::{Exec, Plan};
 use crate::resolve::Writable;
-use crate::step::Step;
+use crate::step::{Content, Step};
 
 const READ: u32 = 0o4;
 const WRITE: u32 = 0o2;
 const SEARCH: u32 = 0o1;
 
-/// One sentence for each file or directory of the host that is inside, and that the user who runs may not use; and one of what the
-/// program may replace, and will be executed at the next start.
+/// One sentence for each file or directory of the host that is inside, and that the user who runs may not use; one of what the
+/// program may replace, and will be executed at the next start; and one for each secret that everybody may read on the host.
 #[must_use]
 pub fn doubts(plan: &Plan, facts: &Facts) -> Vec<String> {
-    unusable(plan, facts).into_iter().chain(replaceable(plan, facts)).collect()
+    unusable(plan, facts).into_iter().chain(replaceable(plan, facts)).chain(told(plan, facts)).collect()
+}
+
+/// What is copied for the user that runs alone, and is no secret where it comes from.
+fn told(plan: &Plan, facts: &Facts) -> Vec<String> {
+    let copies = plan.host.iter().chain(&plan.inside).filter_map(|planned| match &planned.step {
+        Step::PutFile { content: Content::Copy(source), .. } => Some((&source.path, &planned.why)),
+        _ => None,
+    });
+    let secrets = copies.filter(|(_, why)| why.starts_with("secrets = "));
+    let open = secrets.filter_map(|(path, why)| {
+        let meta = meta_of(path, facts)?;
+        let mode = meta.mode & 0o7777;
+        (mode & READ != 0).then(|| {
+            format!("{why}: everybody on the host may read {path}, mode {mode:04o}: `chmod o-r` it, or name it in read")
+        })
+    });
+    open.collect()
+}
+
+/// What is known of a file of the host.
+fn meta_of<'f>(path: &HostPath, facts: &'f Facts) -> Option<&'f Meta> {
+    facts.paths.values().find_map(|fact| match fact {
+        PathFact::Found(found) if found.real == path.as_ref() => Some(&found.meta),
+        _ => None,
+    })
 }
 
 /// Programs, libraries and what a runtime reads, below what the program may write to: they are looked at and believed at each start.
@@ -67,10 +92,7 @@ fn unusable(plan: &Plan, facts: &Facts) -> Vec<String> {
         _ => None,
     });
     let found = binds.filter_map(|(path, write, why)| {
-        let meta = facts.paths.values().find_map(|fact| match fact {
-            PathFact::Found(found) if found.real == path.as_ref() => Some(&found.meta),
-            _ => None,
-        })?;
+        let meta = meta_of(path, facts)?;
         let (wanted, what) = match (meta.kind, write) {
             (Kind::Directory, true) => (WRITE | SEARCH, "make files in"),
             (Kind::Directory, false) => (SEARCH, "open files in"),

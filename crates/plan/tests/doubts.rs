@@ -74,3 +74,19 @@ fn a_program_that_the_program_may_replace_is_told() {
     assert_eq!(notes("isolation = \"landlock\"\nwrite = [\"/srv/app/lib\"]"), [says("/srv/app/lib/libx.so.1")]);
     assert!(notes("read = [\"/srv/app\"]").is_empty() && notes("write = [\"/var/log\"]").is_empty());
 }
+
+#[test]
+fn a_secret_that_everybody_may_read_on_the_host_is_told() {
+    for (mode, told) in [(0o644, true), (0o604, true), (0o640, false), (0o600, false)] {
+        let mut world = World::linux();
+        world.dir("/srv").own("/srv/key", Kind::File, 0, mode);
+        for key in ["secrets", "read"] {
+            let notes = world.plan(&format!("user = \"www-data\"\n{key} = [\"/srv/key\"]")).notes;
+            let about: Vec<String> = notes.into_iter().filter(|note| note.contains("everybody")).collect();
+            let said = format!(
+                "secrets = \"/srv/key\": everybody on the host may read /srv/key, mode {mode:04o}: `chmod o-r` it, or name it in read"
+            );
+            assert_eq!(about, Vec::from_iter((told && key == "secrets").then_some(said)));
+        }
+    }
+}
