@@ -1,5 +1,6 @@
 //! What is wanted: the words of a profile, or of the command line, and nothing else. A flag and a key are the same word.
 
+pub(crate) mod choices;
 mod foreign;
 mod keys;
 pub mod layers;

@@ -11,6 +11,7 @@ use crate::env_file::is_name;
 use crate::facts::{Facts, SystemKind};
 use crate::path::RootPath;
 use crate::plan::{Exec, Network, Stop, Success, Wait};
+use crate::spec::choices::choices;
 use crate::spec::{Ending, Spec};
 use crate::wishes::octal;
 
@@ -114,7 +115,7 @@ pub(super) fn network(spec: &Spec, report: &mut Report) -> Network {
             Network::Inherit
         }
         Some(written) => {
-            report.problem(one_of("network", written, &["inherit", "none"]));
+            report.problem(one_of("network", written));
             Network::Inherit
         }
     }
@@ -136,7 +137,7 @@ pub(super) fn stop(spec: &Spec, kind: SystemKind, report: &mut Report) -> Stop {
         None | Some("main") => Wait::Main,
         Some("all") => Wait::All,
         Some(written) => {
-            report.problem(one_of("wait", written, &["main", "all"]));
+            report.problem(one_of("wait", written));
             Wait::Main
         }
     };
@@ -187,7 +188,8 @@ pub(super) fn hostname(spec: &Spec, kind: SystemKind, report: &mut Report) -> Op
     Some(written.clone())
 }
 
-pub(super) fn one_of(key: &str, written: &str, words: &[&str]) -> Problem {
+pub(super) fn one_of(key: &str, written: &str) -> Problem {
+    let words = choices(key);
     let help = match crate::nearest::nearest(written, words.iter().copied()) {
         Some(near) => format!("did you mean {near:?}?"),
         None => format!("write one of {}", words.join(", ")),

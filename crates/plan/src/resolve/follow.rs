@@ -16,10 +16,9 @@ use crate::facts::{Facts, LinkFact, LinksFact, LinksLimit, PathFact};
 use crate::path::{HostPath, RootPath};
 use crate::plan::Plan;
 use crate::spec::Spec;
+use crate::spec::choices::choices;
 use crate::step::Step;
 use crate::wishes::Wish;
-
-const WORDS: [&str; 2] = ["keep", "follow"];
 
 /// What every jail has of its own, or what is the kernel's.
 pub const SYSTEM: [&str; 3] = ["/dev", "/proc", "/sys"];
@@ -29,7 +28,7 @@ const STATE: [&str; 3] = ["/run/thinjail", "/var/run/thinjail", "/run/user"];
 
 /// Whether they are followed.
 pub(crate) fn wanted(spec: &Spec) -> bool {
-    spec.links.as_deref() == Some(WORDS[1])
+    spec.links.as_deref() == Some("follow")
 }
 
 /// Puts their ends inside.
@@ -40,8 +39,8 @@ pub(super) fn follow(
     inside: &mut Inside,
     report: &mut Report,
 ) {
-    if let Some(written) = spec.links.as_deref().filter(|written| !WORDS.contains(written)) {
-        report.problem(super::exec::one_of("links", written, &WORDS));
+    if let Some(written) = spec.links.as_deref().filter(|written| !choices("links").contains(written)) {
+        report.problem(super::exec::one_of("links", written));
     }
     if !wanted(spec) {
         return;

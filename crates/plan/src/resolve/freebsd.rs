@@ -54,7 +54,7 @@ pub(super) fn base(spec: &Spec, facts: &Facts, inside: &mut Inside, report: &mut
             let put = inside.put(RootPath::fixed("/proc"), Entry::new(node, Origin::Base, why));
             report.keep(put);
         }
-        Some(written) => report.problem(exec::one_of("proc", written, &["pid", "full", "none"])),
+        Some(written) => report.problem(exec::one_of("proc", written)),
     }
 }
 

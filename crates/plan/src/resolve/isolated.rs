@@ -21,7 +21,7 @@ pub(super) fn wanted(spec: &Spec, kind: SystemKind, report: &mut Report) -> bool
             false
         }
         (Some(written), _) => {
-            report.problem(one_of("isolation", written, &["namespaces", "landlock"]));
+            report.problem(one_of("isolation", written));
             false
         }
     }

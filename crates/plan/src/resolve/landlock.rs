@@ -37,7 +37,7 @@ fn own_abstract_sockets(spec: &Spec, facts: &Facts, network: Network, report: &m
     match spec.abstract_sockets.as_deref() {
         None | Some("none") => {}
         Some("inherit") => return false,
-        Some(written) => report.problem(one_of("abstract-sockets", written, &["none", "inherit"])),
+        Some(written) => report.problem(one_of("abstract-sockets", written)),
     }
     // A network of its own has abstract sockets of its own.
     if network == Network::None {

@@ -32,7 +32,7 @@ pub(super) fn base(spec: &Spec, facts: &Facts, inside: &mut Inside, report: &mut
         Some("full") => Some(ProcView::Full),
         Some("none") => None,
         Some(written) => {
-            report.problem(exec::one_of("proc", written, &["pid", "full", "none"]));
+            report.problem(exec::one_of("proc", written));
             None
         }
     };

@@ -64,7 +64,7 @@ fn ready(spec: &Spec, landlocked: bool, report: &mut Report) -> Ready {
             Ready::Notifies { socket: socket() }
         }
         (Some(written), _) => {
-            report.problem(one_of("type", written, &["simple", "forking", "notify"]));
+            report.problem(one_of("type", written));
             Ready::Runs
         }
     }
@@ -157,7 +157,7 @@ fn restart(spec: &Spec, report: &mut Report) -> Restart {
         Some("on-failure") => When::OnFailure,
         Some("always") => When::Always,
         Some(written) => {
-            report.problem(one_of("restart", written, &["no", "on-failure", "always"]));
+            report.problem(one_of("restart", written));
             When::No
         }
     };
