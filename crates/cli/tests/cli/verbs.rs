@@ -94,3 +94,22 @@ fn what_nobody_reads_is_no_failure() {
     let output = child.wait_with_output().unwrap();
     assert_eq!((output.status.code(), output.stderr), (Some(0), vec![]));
 }
+
+#[test]
+fn every_verb_of_the_help_is_in_the_synopsis_and_explained() {
+    let help = thinjail(&["--help"]);
+    let usage = help.works().split_once("VERB [FLAGS] ...\n").unwrap().1;
+    let lines = usage.lines().filter_map(|line| line.strip_prefix("  ")).take_while(|line| !line.starts_with('\u{60}'));
+    let verbs: Vec<&str> = lines
+        .filter_map(|line| line.split_once("  "))
+        .flat_map(|(verbs, _)| verbs.split(' '))
+        .filter(|verb| verb.bytes().all(|b| b.is_ascii_lowercase()) && !verb.is_empty())
+        .collect();
+    assert!(verbs.len() > 20 && verbs.contains(&"schema"), "{verbs:?}");
+    let page = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../../man/thinjail.8")).unwrap();
+    let (synopsis, rest) = page.split_once(".Sh DESCRIPTION").unwrap();
+    for verb in verbs {
+        assert!(synopsis.contains(&format!(".Cm {verb}\n")), "{verb}");
+        assert!(rest.contains(&format!(".It Cm {verb}")) || rest.contains(&format!(", {verb}")), "{verb}");
+    }
+}
