@@ -3,10 +3,12 @@
 use std::fs;
 use std::path::Path;
 use std::process::{Command, Output};
+use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
 use thinjail_tests::host::{Snapshot, alone};
 use thinjail_tests::jail::{send, thinjail};
+use thinjail_tests::temp::TempDir;
 use thinjail_tests::{binary, need, skip, wait};
 
 const PROFILES: &str = "/usr/local/etc/thinjail";
@@ -215,4 +217,71 @@ fn links_to_a_script_are_instances() {
         fs::remove_file(format!("/var/db/{state}/said")).unwrap();
         fs::remove_dir(format!("/var/db/{state}")).unwrap();
     }
+}
+
+#[test]
+fn rc_shutdown_stops_services_and_instances() {
+    need!(skip::root());
+    need!(skip::program("rcorder"));
+    need!(sysrc());
+    need!(is_where_root_alone_writes());
+    let _alone = alone();
+    // The host's own, but for which scripts it is about, since it would stop all of this machine; and without what kills it if it
+    // takes too long, which outlives it where there is no pkill(1).
+    let own = fs::read_to_string("/etc/rc.shutdown").unwrap_or_default();
+    let ours = format!("{SCRIPTS}/tjdown {SCRIPTS}/tjdown_a");
+    let text = own.replace("/etc/rc.d/* ${local_rc}", &ours);
+    let text = text.replace("\nload_rc_config\n", "\nload_rc_config\nrcshutdown_timeout=\n");
+    need!(if text == own { Err(skip::Lack::new("rc.shutdown(8) is another one here")) } else { Ok(()) });
+    let profiles = [("tjdown", profile("tjdown")), ("tjdown@", profile("tjdown-%i"))];
+    let _installed = Installed::new(&profiles, &["tjdown", "tjdown_a"]);
+    let before = Snapshot::take(&[]);
+    thinjail(["enable", "tjdown"]).run().expect_code(0);
+    std::os::unix::fs::symlink("tjdown", Path::new(SCRIPTS).join("tjdown_a")).unwrap();
+    does("tjdown", "start");
+    does("tjdown_a", "onestart");
+    for state in ["tjdown", "tjdown-a"] {
+        wait::until_true("it is up", || said(state) == ["up"]);
+    }
+    let temp = TempDir::new();
+    let begin = Instant::now();
+    let done = Command::new("/bin/sh").arg(temp.file("rc.shutdown", text)).arg("reboot").output().unwrap();
+    assert!(done.status.success(), "{done:?}");
+    // What rcshutdown_timeout is by default.
+    assert!(begin.elapsed() < Duration::from_secs(90), "{:?}", begin.elapsed());
+    for name in ["tjdown", "tjdown_a"] {
+        assert_eq!(service(name, "onestatus").status.code(), Some(NO), "{done:?}");
+    }
+    for state in ["tjdown", "tjdown-a"] {
+        assert!(!Path::new(&format!("/var/run/{state}.pid")).exists(), "{done:?}");
+        fs::remove_file(format!("/var/db/{state}/said")).unwrap();
+        fs::remove_dir(format!("/var/db/{state}")).unwrap();
+    }
+    fs::remove_file(Path::new(SCRIPTS).join("tjdown_a")).unwrap();
+    thinjail(["disable", "tjdown"]).run().expect_code(0);
+    before.assert_same_now(&[]);
+}
+
+#[test]
+fn what_a_reload_is_refused_for_is_told_by_service_8() {
+    need!(skip::root());
+    need!(skip::program("service"));
+    need!(sysrc());
+    need!(is_where_root_alone_writes());
+    let _alone = alone();
+    let check = "before-reload = [\"/bin/sh -c 'read line </var/db/tjcheck/config; echo config is $line; test $line = good'\"]\n";
+    let _installed = Installed::new(&[("tjcheck", profile("tjcheck") + check)], &["tjcheck"]);
+    thinjail(["enable", "tjcheck"]).run().expect_code(0);
+    does("tjcheck", "start");
+    wait::until_true("it is up", || said("tjcheck") == ["up"]);
+    for (config, code, heard) in [("bad", NO, 1), ("good", 0, 2)] {
+        fs::write("/var/db/tjcheck/config", format!("{config}\n")).unwrap();
+        let done = service("tjcheck", "reload");
+        let text = String::from_utf8_lossy(&done.stderr).into_owned();
+        assert_eq!(done.status.code(), Some(code), "{done:?}");
+        assert!(text.contains(&format!("config is {config}")), "{done:?}");
+        wait::until_true("what it has heard", || said("tjcheck").len() == heard);
+    }
+    thinjail(["disable", "--now", "tjcheck"]).run().expect_code(0);
+    fs::remove_dir_all("/var/db/tjcheck").unwrap();
 }

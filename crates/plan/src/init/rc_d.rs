@@ -127,6 +127,7 @@ const BODY: &str = r#"procname=%%THINJAIL%%
 command="${procname}"
 start_precmd="%%NAME%%_prestart"
 stop_cmd="%%NAME%%_stop"
+reload_cmd="%%NAME%%_reload"
 status_cmd="%%NAME%%_status"
 check_cmd="%%NAME%%_check"
 extra_commands="reload check"
@@ -143,6 +144,11 @@ required_modules="nullfs tmpfs"
 %%NAME%%_stop()
 {
 	"${command}" stop "${profile}"
+}
+
+%%NAME%%_reload()
+{
+	"${command}" reload "${profile}"
 }
 
 %%NAME%%_status()
