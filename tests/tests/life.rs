@@ -389,6 +389,25 @@ fn a_lock_of_a_stranger_keeps_no_jail_from_starting() {
 }
 
 #[test]
+fn a_run_dir_of_two_jails_goes_with_the_last_of_them() {
+    need!(skip::namespaces());
+    let _alone = alone();
+    let daemon = Daemon::new("shared");
+    let other = format!("{}-other", daemon.name);
+    let profile = |name: &str| daemon.profiles.join(format!("{name}.toml"));
+    let text = fs::read_to_string(profile(&daemon.name)).unwrap();
+    fs::write(profile(&other), text.replace("x.pid", "y.pid")).unwrap();
+    daemon.ask("start").expect_code(0);
+    // It finds the directory, and makes none.
+    daemon.thinjail(&["start", &other]).expect_code(0);
+    daemon.ask("stop").expect_code(1).expect_stderr(&["it is in use"]);
+    assert!(daemon.run_dir().exists());
+    daemon.thinjail(&["stop", &other]).expect_code(0);
+    daemon.ask("clean").expect_code(0);
+    assert!(!daemon.run_dir().exists() && !daemon.journal().exists());
+}
+
+#[test]
 fn after_sigkill_of_the_supervisor_at_random_moments_clean_leaves_nothing() {
     need!(skip::namespaces());
     let _alone = alone();

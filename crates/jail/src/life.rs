@@ -13,6 +13,7 @@ use crate::claim::{clean, clean_journal, clean_sheet, is_of, key, lives};
 use crate::journal::Journal;
 use crate::journal::line::{Begin, Process, Verb};
 use crate::journal::read::{Read, read};
+use crate::journal::undo::Undo;
 use crate::look::Moment;
 use crate::os::End;
 use crate::reloaded;
@@ -157,20 +158,28 @@ pub fn find(name: &str) -> Result<Option<Jail>, RunError> {
     Ok(state.peek(&key)?.map(|(text, held)| Jail::of(&key, read(&text).unwrap_or_default(), held)))
 }
 
-/// Whether another jail that there is, or that is being made, has asked for this directory. In doubt it has.
+/// Whether another jail that there is, or that is being made, has this directory: it has asked for it, or found it there. In doubt it
+/// has.
 pub(crate) fn uses(path: &HostPath) -> bool {
-    let asks = |plan: &Plan| {
-        plan.host.iter().any(|planned| matches!(&planned.step, Step::MakeHostDir { path: made, .. } if made == path))
+    let has = |step: &Step| match step {
+        Step::MakeHostDir { path: made, .. } => made == path,
+        Step::Bind { source, .. } | Step::Allow { source, .. } => source.path == *path,
+        _ => false,
     };
-    let own = rustix::process::getpid().as_raw_nonzero().get();
+    let asks = |plan: &Plan| plan.host.iter().chain(&plan.inside).any(|planned| has(&planned.step));
+    // Who has made it is about to take it back.
+    let makes = |read: &Read| {
+        let is_it = |undo: &Undo| matches!(undo, Undo::RemoveDir { path: made, .. } if made == path);
+        read.entries.iter().any(|entry| entry.open && is_it(&entry.undo))
+    };
     let used = || -> Result<bool, RunError> {
         let Some(state) = State::find()? else { return Ok(false) };
         for key in state.keys()? {
             let Some((text, true)) = state.peek(&key)? else { continue };
-            let begin = read(&text).ok().and_then(|read| read.begin).map(|begin| begin.supervisor);
-            // One that has not begun is about to, and asks for it again. Ours is at its end.
-            let other = begin.filter(|supervisor| supervisor.pid != own && lives(*supervisor));
-            if other.is_some() && asks(&state.plan(&key)?) {
+            // One that has not begun is about to, and asks for it again.
+            let Some(read) = read(&text).ok().filter(|read| !makes(read)) else { continue };
+            let runs = read.begin.as_ref().is_some_and(|begin| lives(begin.supervisor));
+            if runs && asks(&state.plan(&key)?) {
                 return Ok(true);
             }
         }

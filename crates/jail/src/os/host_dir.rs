@@ -158,10 +158,9 @@ pub(crate) fn remove(wanted: Wanted<'_>, id: Option<Identity>, entry: &Entry, en
     if !ours.map_err(refused)? {
         return Ok(());
     }
-    // Where there are no locks nobody has one. Where there are, whoever may read the directory can have one, jail or not.
-    if let Err(Errno::WOULDBLOCK) = fs::flock(&fd, FlockOperation::NonBlockingLockExclusive)
-        && life::uses(path)
-    {
+    // Whoever may read it can have its lock, jail or not: that only keeps those from it who make it at this moment.
+    let _ = fs::flock(&fd, FlockOperation::NonBlockingLockExclusive);
+    if life::uses(path) {
         return Err(refused(io::Error::new(io::ErrorKind::ResourceBusy, InUse)));
     }
     if !look::stands_at(&parent, name, &fd).map_err(refused)? {
