@@ -29,6 +29,7 @@ const PACKAGES: &[&str] = &[
     "libmemcached-tools",
     "libnginx-mod-http-echo",
     "linux-image-cloud-amd64",
+    "logrotate",
     "memcached",
     "netbase",
     "nginx",

@@ -110,6 +110,8 @@ fn life(system: System, daemon: Daemon) {
     if daemon.port == 80 {
         system.does("reload", name);
         assert!(serves(daemon, true).contains(&main[0]), "a reload is no restart");
+        daemon.rotates(None);
+        assert!(serves(daemon, true).contains(&main[0]), "nor is a rotation");
     }
     system.does("restart", name);
     assert!(!serves(daemon, true).contains(&main[0]));

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::io::{self, Read as _, Write as _};
+use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
@@ -71,6 +72,31 @@ impl Daemon {
                 assert_eq!(ask(&cli, &["get", "thinjail"]), "init\n");
             }
         }
+    }
+
+    /// By the package's own file of logrotate(8), which asks the package's own script to have nginx open its logs anew; or, where
+    /// that does nothing, by a command of one's own.
+    #[track_caller]
+    pub(crate) fn rotates(&self, own: Option<[&str; 3]>) {
+        const LOG: &str = "/var/log/nginx/access.log";
+        let size = |path: &str| fs::metadata(path).map(|meta| meta.len());
+        wait::until_true("the request is in the log", || size(LOG).is_ok_and(|size| size > 0));
+        let done = Command::new("logrotate").args(["--force", "/etc/logrotate.d/nginx"]).output().unwrap();
+        assert!(done.status.success(), "{done:?}");
+        let old = size(&format!("{LOG}.1")).unwrap();
+        assert_eq!(size(LOG).unwrap(), 0);
+        if let Some([program, words @ ..]) = own {
+            let done = Command::new(program).args(words).output().unwrap();
+            assert!(done.status.success(), "{done:?}");
+        }
+        wait::until_true("what is asked for later is in the new one", || {
+            self.answers();
+            size(LOG).unwrap() > 0
+        });
+        // A worker that was about to end may have written to the old one.
+        let last = size(&format!("{LOG}.1")).unwrap();
+        self.answers();
+        assert_eq!((last, size(&format!("{LOG}.1")).unwrap()), (last, last), "it was {old}");
     }
 
     /// What it says to a guest.
