@@ -1,16 +1,21 @@
-//! SIGKILL of the runner, of whatever watches it, and of both: nothing is left but what `clean` takes away.
+//! SIGKILL of the runner, of whatever watches it, and of both, at random moments: nothing is left but what `clean` takes away.
 
-use std::time::Duration;
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use rustix::process::Signal;
+use rustix::process::{Pid, Signal, kill_process};
+use thinjail_tests::figures::show;
 use thinjail_tests::freebsd::{jails, params};
 use thinjail_tests::host::{Snapshot, alone};
-use thinjail_tests::jail::{Running, send, thinjail};
+use thinjail_tests::jail::{Running, thinjail};
 use thinjail_tests::process::Process;
 use thinjail_tests::temp::TempDir;
 use thinjail_tests::{need, skip, wait};
 
-use crate::up;
+use crate::{STAY, profile, up};
 
 /// The processes of ours that are on the host and are not the runner: its guardian, before FreeBSD 15.
 fn guardians(jail: &Running) -> Vec<Process> {
@@ -18,63 +23,158 @@ fn guardians(jail: &Running) -> Vec<Process> {
     ours.filter(|process| process.name.starts_with("thinjail") && process.pid != jail.pid()).collect()
 }
 
+/// It may end by itself at this moment.
 fn kill(process: &Process) {
     if process.runs() {
-        send(process.pid, Signal::KILL);
+        let _ = kill_process(Pid::from_raw(process.pid).unwrap(), Signal::KILL);
     }
 }
 
-/// Kills some of them at some moment, and looks whether all is gone, by `clean` at the latest.
-fn killed(runner: bool, guardian: bool) {
+/// Numbers that look random, and are the same for the same seed; xorshift64*.
+struct Random(u64);
+
+impl Random {
+    /// By `THINJAIL_SEED`, or by the clock, and shown.
+    fn seeded() -> Self {
+        let given = std::env::var("THINJAIL_SEED").ok().map(|seed| seed.parse().expect("a number in THINJAIL_SEED"));
+        let clock = || SystemTime::now().duration_since(UNIX_EPOCH).unwrap().subsec_nanos().into();
+        let seed: u64 = given.unwrap_or_else(clock);
+        show(&format!("THINJAIL_SEED={seed}"));
+        Self(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1)
+    }
+
+    fn below(&mut self, end: u64) -> u64 {
+        self.0 ^= self.0 >> 12;
+        self.0 ^= self.0 << 25;
+        self.0 ^= self.0 >> 27;
+        (self.0.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 33) % end
+    }
+
+    /// Some moment of this time.
+    fn within(&mut self, time: Duration) -> Duration {
+        time * u32::try_from(self.below(1000)).unwrap() / 1000
+    }
+}
+
+/// Whom a round kills: the runner, its guardian, or both.
+const VICTIMS: [(&str, bool, bool); 3] =
+    [("the runner", true, false), ("the guardian", false, true), ("both", true, true)];
+
+/// When: while it starts, while it runs, while it stops.
+const PHASES: [&str; 3] = ["starting", "running", "stopping"];
+
+/// Every file below, with all that is in it.
+fn content(dir: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
+    let mut found = BTreeMap::new();
+    for entry in fs::read_dir(dir).unwrap().map(Result::unwrap) {
+        match entry.file_type().unwrap().is_dir() {
+            true => found.extend(content(&entry.path())),
+            false => drop(found.insert(entry.path(), fs::read(entry.path()).unwrap())),
+        }
+    }
+    found
+}
+
+/// Has init(8) look for zombies. It ignores SIGCHLD, and so the kernel does not wake it for one that it inherits as a zombie: that one
+/// stays, and holds its jail, until another orphan ends.
+fn wake_init() {
+    assert!(Command::new("/bin/sh").args(["-c", "true &"]).status().unwrap().success());
+}
+
+/// For a failure: whose zombie it may be that holds a jail.
+fn all_processes() -> String {
+    let said = Command::new("ps").args(["-axwwo", "pid,ppid,jid,state,lstart,wchan,command"]).output().unwrap();
+    String::from_utf8_lossy(&said.stdout).into_owned()
+}
+
+/// Rounds at least, however long they take, and at most; and how long there are more.
+const ROUNDS: std::ops::Range<usize> = 36..180;
+const PATIENCE: Duration = Duration::from_secs(150);
+
+#[test]
+fn the_runner_its_guardian_or_both_are_killed_at_random_moments() {
+    need!(skip::root());
     let _alone = alone();
     let temp = TempDir::new();
     temp.dir("data");
-    temp.file("data/file", "precious\n");
-    let more = format!("write = [\"{}\"]\n[freebsd.params]\n\"children.max\" = \"0\"\n", temp.at("data"));
-    // The profile is written by the first of them.
-    up(&temp, "guarded", &more).stop();
-    let before = Snapshot::take(&[temp.path()]);
-    for round in 0..8_u64 {
-        let mut jail = up(&temp, "guarded", &more);
-        let guardians = guardians(&jail);
-        std::thread::sleep(Duration::from_millis(round * 13 % 90));
-        if guardian {
-            guardians.iter().for_each(kill);
+    for number in 0..8_usize {
+        temp.file(&format!("data/{number}"), vec![7; number * 9_999]);
+    }
+    let more = format!(
+        "tmp = true\nwrite = [\"{}\"]\nstop-timeout = \"1s\"\n[freebsd.params]\n\"children.max\" = \"0\"\n",
+        temp.at("data")
+    );
+    let profiles = profile(&temp, "guarded", STAY, &more);
+    let start = || thinjail(["run", "guarded"]).profiles(&profiles).spawn();
+    let (begin, mut first) = (Instant::now(), start());
+    first.wait_for_stdout("ready\n");
+    let starting = begin.elapsed();
+    let begin = Instant::now();
+    first.stop();
+    let stopping = begin.elapsed();
+    let (before, data) = (Snapshot::take(&[temp.path()]), content(&temp.path().join("data")));
+    let mut random = Random::seeded();
+    let mut histogram: BTreeMap<String, usize> = BTreeMap::new();
+    let begin = Instant::now();
+    for round in 0..ROUNDS.end {
+        if round >= ROUNDS.start && begin.elapsed() > PATIENCE {
+            break;
         }
-        if runner {
+        // Each with each, in no order that the rounds have in common.
+        let (victim, runner, guardian) = VICTIMS[usize::try_from(random.below(3)).unwrap()];
+        let phase = PHASES[usize::try_from(random.below(3)).unwrap()];
+        let mut jail = start();
+        let moment = match phase {
+            "starting" => random.within(starting),
+            "running" => random.within(Duration::from_millis(100)),
+            _ => random.within(stopping),
+        };
+        if phase != "starting" {
+            jail.wait_for_stdout("ready\n");
+        }
+        if phase == "stopping" {
+            jail.signal(Signal::TERM);
+        }
+        std::thread::sleep(moment);
+        let ended = jail.ended().is_some();
+        let guardians = if guardian { guardians(&jail) } else { Vec::new() };
+        guardians.iter().for_each(kill);
+        if runner && jail.ended().is_none() {
             jail.signal(Signal::KILL);
-            wait::until_true("the runner ends", || jail.ended().is_some());
         }
-        if runner && !guardian {
+        if !runner && jail.ended().is_none() {
+            jail.signal(Signal::TERM);
+        }
+        wait::until_true("the runner ends", || jail.ended().is_some());
+        if !guardian {
             wait::until_true("the guardian ends the jail", || params("guarded").is_none());
         }
-        if !runner {
-            jail.stop();
-        }
-        thinjail(["clean", "--all"]).run().expect_code(0);
+        let met = match (ended, guardian && guardians.is_empty()) {
+            (true, _) => ", too late",
+            (false, true) => ", no guardian there",
+            (false, false) => "",
+        };
+        let cleaned = thinjail(["clean", "--all"]).run();
+        let found = if cleaned.expect_code(0).stderr.contains("had been killed") { ": clean had to" } else { "" };
+        *histogram.entry(format!("{phase}, {victim}{met}{found}")).or_default() += 1;
         let left = jails();
-        assert!(!left.iter().any(|name| name == "guarded"), "round {round}: {left:?}");
-        before.assert_same_now(&[temp.path()]);
+        let said = format!("round {round}, {phase}, {moment:?}, {victim}{met}{found}");
+        assert!(!left.iter().any(|name| name == "guarded"), "{said}: {left:?}");
+        let mut differences = Vec::new();
+        let same = wait::poll(Duration::from_secs(10), || {
+            wake_init();
+            differences = before.differences(&Snapshot::take(&[temp.path()]));
+            differences.is_empty().then_some(())
+        });
+        assert!(same.is_some(), "{said}: {differences:#?}\n{}", all_processes());
+        assert!(content(&temp.path().join("data")) == data, "{said}: the data has changed");
     }
-    assert_eq!(std::fs::read_to_string(temp.at("data/file")).unwrap(), "precious\n");
-}
-
-#[test]
-fn the_runner_is_killed() {
-    need!(skip::root());
-    killed(true, false);
-}
-
-#[test]
-fn the_guardian_is_killed() {
-    need!(skip::root());
-    killed(false, true);
-}
-
-#[test]
-fn the_runner_and_the_guardian_are_killed() {
-    need!(skip::root());
-    killed(true, true);
+    show(&format!("{} rounds in {:?}:", histogram.values().sum::<usize>(), begin.elapsed()));
+    histogram.iter().for_each(|(what, count)| show(&format!("{count:5} {what}")));
+    for phase in PHASES {
+        let met = histogram.keys().any(|what| what.starts_with(phase) && !what.contains("too late"));
+        assert!(met, "nothing was killed {phase}: {histogram:?}");
+    }
 }
 
 #[test]
