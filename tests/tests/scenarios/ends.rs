@@ -115,7 +115,7 @@ fn what_does_not_stop_in_time_is_killed() {
     let mut jail = thinjail(["run", "--programs", "sleep", "--stop-timeout", "1s", "--", SHELL, "-c", script]).spawn();
     jail.wait_for_stdout("ready\n");
     let begun = Instant::now();
-    jail.stop().expect_code(128 + 9);
+    jail.stop().expect_code(128 + 9).expect_stderr(&["/bin/sh did not end within 1 s: it is killed"]);
     let took = begun.elapsed();
     assert!(took >= Duration::from_millis(900) && took < Duration::from_secs(15), "{took:?}");
     before.assert_same_now(&[]);

@@ -379,7 +379,12 @@ fn act(jail: &Jail, search: &Search, action: Action) -> io::Result<()> {
             other => other,
         },
         // What is only said is said by the service.
-        Action::TellLate | Action::TellReady | Action::TellRestart(_) | Action::TellGivenUp | Action::Build => Ok(()),
+        Action::TellLate
+        | Action::TellDeaf
+        | Action::TellReady
+        | Action::TellRestart(_)
+        | Action::TellGivenUp
+        | Action::Build => Ok(()),
     }
 }
 

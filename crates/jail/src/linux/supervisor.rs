@@ -380,7 +380,12 @@ fn act(jail: &Jail, action: Action) -> io::Result<()> {
         Action::SignalAll(number) => signal_all(jail, number),
         Action::Kill => kill(jail),
         // What is only said is said by the service.
-        Action::TellLate | Action::TellReady | Action::TellRestart(_) | Action::TellGivenUp | Action::Build => Ok(()),
+        Action::TellLate
+        | Action::TellDeaf
+        | Action::TellReady
+        | Action::TellRestart(_)
+        | Action::TellGivenUp
+        | Action::Build => Ok(()),
     }
 }
 

@@ -124,6 +124,8 @@ pub(crate) enum Action {
     Kill,
     /// Say that it was not ready in time.
     TellLate,
+    /// Say that it did not end in time.
+    TellDeaf,
     /// Say that it is ready.
     TellReady,
     /// Say how it ended, and that it is started again after this long.
@@ -236,10 +238,10 @@ fn on_time(stage: Stage, now: Duration) -> (Stage, Vec<Action>) {
         }
         Stage::Waiting { until, .. } if now >= until => (Stage::Building, vec![Action::Build]),
         Stage::Stopping { deadline } if now >= deadline => {
-            (Stage::Killed { main: None, told: true }, vec![Action::Kill])
+            (Stage::Killed { main: None, told: true }, vec![Action::TellDeaf, Action::Kill])
         }
         Stage::Draining { main, deadline: Some(deadline), told } if now >= deadline => {
-            (Stage::Killed { main: Some(main), told }, vec![Action::Kill])
+            (Stage::Killed { main: Some(main), told }, vec![Action::TellDeaf, Action::Kill])
         }
         _ => (stage, vec![]),
     }

@@ -216,6 +216,10 @@ impl<'a> Service<'a> {
                 self.late = self.ready_within;
                 self.told(&format!("{} was not ready in time: it is killed", self.program));
             }
+            Action::TellDeaf => {
+                let within = in_words(self.stop.timeout);
+                self.told(&format!("{} did not end within {within}: it is killed", self.program));
+            }
             Action::TellRestart(wait) => {
                 let why = self.ending();
                 self.told(&format!("{why}; it is started again in {}", in_words(wait)));

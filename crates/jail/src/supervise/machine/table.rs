@@ -76,6 +76,7 @@ fn action(action: Action) -> String {
         Action::SignalAll(number) => format!("signal {number} to all"),
         Action::Kill => "kill all".into(),
         Action::TellLate => "say that it was not ready in time".into(),
+        Action::TellDeaf => "say that it did not end in time".into(),
         Action::TellReady => "say that it is ready".into(),
         Action::TellRestart(wait) => format!("say that it starts again in {} s", wait.as_secs()),
         Action::TellGivenUp => "say that it is given up".into(),

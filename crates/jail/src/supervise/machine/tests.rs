@@ -79,7 +79,8 @@ fn at_the_deadline_everything_is_killed_and_not_before() {
     let stopping = Stage::Stopping { deadline: Duration::from_secs(110) };
     assert_eq!(step(Wait::Main, stopping, Event::Time, Duration::from_millis(109_999)), (stopping, vec![]));
     let killed = Stage::Killed { main: None, told: true };
-    assert_eq!(step(Wait::Main, stopping, Event::Time, Duration::from_secs(110)), (killed, vec![Action::Kill]));
+    let done = step(Wait::Main, stopping, Event::Time, Duration::from_secs(110));
+    assert_eq!(done, (killed, vec![Action::TellDeaf, Action::Kill]));
     let (stage, _) = step(Wait::Main, killed, Event::JailGone, AT);
     assert_eq!(stage, Stage::Ended(Outcome::Signaled(signal::KILL)));
 }
