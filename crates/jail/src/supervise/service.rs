@@ -44,6 +44,8 @@ pub(crate) struct Service<'a> {
     status: Option<String>,
     reloading: bool,
     written: Option<(Phase, Instant)>,
+    /// It is ready, which has still to be told.
+    untold: bool,
     observer: &'a mut dyn Observer,
 }
 
@@ -98,6 +100,7 @@ impl<'a> Service<'a> {
             status: None,
             reloading: false,
             written: None,
+            untold: false,
             observer,
         }
     }
@@ -208,10 +211,7 @@ impl<'a> Service<'a> {
         match action {
             Action::SignalMain(_) | Action::SignalAll(_) | Action::Kill => return false,
             Action::Build => self.last = None,
-            Action::TellReady => {
-                self.caller.say("READY=1");
-                self.observer.ready();
-            }
+            Action::TellReady => self.untold = true,
             Action::TellLate => {
                 self.late = self.ready_within;
                 self.told(&format!("{} was not ready in time: it is killed", self.program));
@@ -360,8 +360,17 @@ impl<'a> Service<'a> {
         self.happens(Event::Built);
     }
 
-    /// For `status`: what has changed since it was last written.
+    /// For `status`: what has changed since it was last written. Only then is it told that the program is ready: whoever has waited
+    /// for that may ask at once.
     pub(crate) fn write(&mut self, journal: &mut Journal) {
+        self.write_phase(journal);
+        if std::mem::take(&mut self.untold) {
+            self.caller.say("READY=1");
+            self.observer.ready();
+        }
+    }
+
+    fn write_phase(&mut self, journal: &mut Journal) {
         let name = match self.state.stage {
             Stage::Building => "building",
             Stage::Starting { .. } => "starting",
