@@ -303,10 +303,10 @@ fn start(plan: &Plan, made: &[HostDir], clock: &mut Clock, service: &mut Service
     if confinement.landlocked {
         service.observer().check()?;
     }
-    let (life, childs_life) = channel()?;
+    let (life, mut childs_life) = channel()?;
     let (report, mut childs_report) = channel()?;
     if let Some(top) = handed::top(plan) {
-        childs_report = above(childs_report, top)?;
+        (childs_life, childs_report) = (above(childs_life, top)?, above(childs_report, top)?);
     }
     // The kernel then tells us the sender's pid as it is on the host, whatever it is inside; unix(7).
     sockopt::set_socket_passcred(&report, true)
@@ -337,14 +337,17 @@ fn start(plan: &Plan, made: &[HostDir], clock: &mut Clock, service: &mut Service
         let tree = tree::build(&plan.inside, made, None).map_err(end)?;
         clock.phase("tree");
         // If it fails, pid 1 has told why.
-        let _ = handover::send(&life, &tree);
+        let _ = handover::send(&life, &tree).and_then(|()| handover::done(&life));
         let Tree { late, socket, .. } = tree;
         words = words.or(socket.map(Words::Socket));
         shown = late.into_iter().map(|late| late.shown).collect();
-        // Pid 1 has enough to do until it has all that, and then waits for our word.
+        // Meanwhile pid 1 takes all that, and the main process gives up its privileges and waits for our word. Where commands come
+        // before it, the word comes after them.
         service.observer().check().map_err(end)?;
         clock.phase("verify");
-        let _ = handover::done(&life);
+        if plan.before_start.is_empty() {
+            let _ = rustix::net::send(&life, &Message::Go.to_bytes(), SendFlags::NOSIGNAL);
+        }
     }
     let inside = Inside { late: shown, confinement, place: Place { plan, made, member: init_fd.as_fd() } };
     let (main, main_fd, marks) = await_exec(plan, &report, &life, &inside).map_err(end)?;
