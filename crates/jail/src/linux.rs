@@ -346,7 +346,11 @@ fn start(plan: &Plan, made: &[HostDir], clock: &mut Clock, service: &mut Service
         service.observer().check().map_err(end)?;
         clock.phase("verify");
         if plan.before_start.is_empty() {
-            let _ = rustix::net::send(&life, &Message::Go.to_bytes(), SendFlags::NOSIGNAL);
+            match rustix::net::send(&life, &Message::Go.to_bytes(), SendFlags::NOSIGNAL) {
+                // If nobody hears it, pid 1 has told why.
+                Ok(_) | Err(Errno::PIPE | Errno::CONNRESET) => {}
+                Err(cause) => return Err(end(RunError::setup(format!("start {}", plan.exec.program), cause.into()))),
+            }
         }
     }
     let inside = Inside { late: shown, confinement, place: Place { plan, made, member: init_fd.as_fd() } };
