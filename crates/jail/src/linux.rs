@@ -303,10 +303,10 @@ fn start(plan: &Plan, made: &[HostDir], clock: &mut Clock, service: &mut Service
     if confinement.landlocked {
         service.observer().check()?;
     }
-    let (life, mut childs_life) = channel()?;
+    let (life, childs_life) = channel()?;
     let (report, mut childs_report) = channel()?;
     if let Some(top) = handed::top(plan) {
-        (childs_life, childs_report) = (above(childs_life, top)?, above(childs_report, top)?);
+        childs_report = above(childs_report, top)?;
     }
     // The kernel then tells us the sender's pid as it is on the host, whatever it is inside; unix(7).
     sockopt::set_socket_passcred(&report, true)
@@ -337,21 +337,14 @@ fn start(plan: &Plan, made: &[HostDir], clock: &mut Clock, service: &mut Service
         let tree = tree::build(&plan.inside, made, None).map_err(end)?;
         clock.phase("tree");
         // If it fails, pid 1 has told why.
-        let _ = handover::send(&life, &tree).and_then(|()| handover::done(&life));
+        let _ = handover::send(&life, &tree);
         let Tree { late, socket, .. } = tree;
         words = words.or(socket.map(Words::Socket));
         shown = late.into_iter().map(|late| late.shown).collect();
-        // Meanwhile pid 1 takes all that, and the main process gives up its privileges and waits for our word. Where commands come
-        // before it, the word comes after them.
+        // Pid 1 has enough to do until it has all that, and then waits for our word.
         service.observer().check().map_err(end)?;
         clock.phase("verify");
-        if plan.before_start.is_empty() {
-            match rustix::net::send(&life, &Message::Go.to_bytes(), SendFlags::NOSIGNAL) {
-                // If nobody hears it, pid 1 has told why.
-                Ok(_) | Err(Errno::PIPE | Errno::CONNRESET) => {}
-                Err(cause) => return Err(end(RunError::setup(format!("start {}", plan.exec.program), cause.into()))),
-            }
-        }
+        let _ = handover::done(&life);
     }
     let inside = Inside { late: shown, confinement, place: Place { plan, made, member: init_fd.as_fd() } };
     let (main, main_fd, marks) = await_exec(plan, &report, &life, &inside).map_err(end)?;

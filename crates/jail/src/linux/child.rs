@@ -278,11 +278,9 @@ impl Child {
             wait_for_go(life.as_fd());
         }
         marks[3] = now();
-        // Where there is no tree all was looked at before; and who has waited by now has the supervisor's word.
-        let word = (!self.landlocked && !self.waits).then_some(life.as_fd());
         process::vfork(stack, &mut || {
             marks[4] = now();
-            let Failure { phase, index, errno } = self.become_program(report, word, marks);
+            let Failure { phase, index, errno } = self.become_program(report, marks);
             tell(report, Message::Failed { phase, index, errno });
             1
         })
@@ -322,14 +320,8 @@ impl Child {
         Ok(proc)
     }
 
-    /// What the main process does until it is the program, which it may not be before the supervisor's `word`, if there is one to
-    /// come: that one still looks whether all is well while privileges are given up here. Comes back only with a failure.
-    fn become_program(
-        &self,
-        report: BorrowedFd<'_>,
-        word: Option<BorrowedFd<'_>>,
-        marks: &mut [u64; MARKS],
-    ) -> Failure {
+    /// What the main process does until it is the program. Comes back only with a failure.
+    fn become_program(&self, report: BorrowedFd<'_>, marks: &mut [u64; MARKS]) -> Failure {
         match self.drop_privileges() {
             Ok(()) => {}
             Err(failure) => return failure,
@@ -341,17 +333,9 @@ impl Child {
         }
         marks[5] = now();
         tell(report, Message::Ready { marks: *marks });
-        // A profile may refuse the program what waiting needs; else the kernel makes the filter while we wait.
-        let waits_first = !self.filter.is_default();
-        if waits_first && let Some(word) = word {
-            wait_for_go(word);
-        }
-        // What is refused from here on is refused to the program and to nobody else.
+        // Last: what is refused now is refused to the program and to nobody else.
         if let Err(error) = set_filter(self.filter.instructions()) {
             return io_at(Phase::Filter)(error);
-        }
-        if !waits_first && let Some(word) = word {
-            wait_for_go(word);
         }
         io_at(Phase::Exec)(execve(&self.program, &self.argv, &self.env))
     }

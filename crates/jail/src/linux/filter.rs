@@ -166,11 +166,6 @@ pub(super) enum Filter {
 }
 
 impl Filter {
-    /// Whether it refuses nothing but what every jail's does.
-    pub(super) fn is_default(&self) -> bool {
-        matches!(self, Self::Default)
-    }
-
     /// None for words that are not in the tables.
     pub(super) fn of(syscalls: &Syscalls) -> Option<Self> {
         if *syscalls == Syscalls::default() {

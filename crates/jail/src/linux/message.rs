@@ -108,7 +108,7 @@ pub(super) enum Message {
     },
     /// The jail is made, and waits with its main process for the supervisor's word.
     Waiting,
-    /// From the supervisor: what comes before the program is done, and all that was looked at is well. Sent once.
+    /// From the supervisor: what comes before the main process is done.
     Go,
     /// From the supervisor: the main process is pinned, its pid may be used again.
     Pinned,
