@@ -145,13 +145,14 @@ fn id_of(stat: &rustix::fs::Stat) -> FileId {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     #![allow(clippy::unwrap_used)]
     use serde_json::json;
 
     use super::*;
 
-    fn plan() -> Plan {
+    /// One that has little in it.
+    pub(crate) fn plan() -> Plan {
         let bind = |host: &str, at: &str, write: bool| {
             let access = json!({"write": write, "exec": false, "dev": false});
             json!({"do": "bind", "at": at, "access": access, "why": "",

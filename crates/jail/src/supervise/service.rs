@@ -414,3 +414,69 @@ fn waiting(cause: std::io::Error) -> RunError {
 fn in_words(time: Duration) -> String {
     if time.subsec_millis() == 0 { format!("{} s", time.as_secs()) } else { format!("{} ms", time.as_millis()) }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::cell::RefCell;
+    use std::io;
+    use std::rc::Rc;
+
+    use super::*;
+    use crate::journal::Paper;
+    use crate::journal::read::Read;
+    use crate::stale::tests::plan;
+
+    /// What was written and told, in order.
+    #[derive(Clone, Debug, Default)]
+    struct Order(Rc<RefCell<Vec<String>>>);
+
+    impl Paper for Order {
+        fn add(&mut self, line: &[u8]) -> io::Result<()> {
+            self.0.borrow_mut().push(String::from_utf8_lossy(line).into_owned());
+            Ok(())
+        }
+
+        fn replace(&mut self, text: &[u8]) -> io::Result<()> {
+            self.add(text)
+        }
+
+        fn burn(self: Box<Self>) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    impl Observer for Order {
+        fn started(&mut self, _: &Timings) {}
+
+        fn ready(&mut self) {
+            self.0.borrow_mut().push("ready".into());
+        }
+
+        fn told(&mut self, _: &str) {}
+
+        fn background(&mut self) {}
+
+        fn limit(&mut self, _: &str) {}
+
+        fn left(&mut self, _: &str) {}
+    }
+
+    #[test]
+    fn that_it_is_ready_is_told_once_and_after_the_journal_says_so() {
+        let (order, mut plan) = (Order::default(), plan());
+        plan.service.ready = Ready::Forked;
+        let mut journal = Journal::on(Box::new(order.clone()), Read::default());
+        let mut observer = order.clone();
+        let mut service = Service::new(&plan, Verb::Start, None, &mut observer);
+        service.built(&Timings::default());
+        service.write(&mut journal);
+        service.happens(Event::Ready);
+        assert!(!order.0.borrow().iter().any(|said| said == "ready"), "{order:?}");
+        service.write(&mut journal);
+        service.write(&mut journal);
+        let said = order.0.borrow();
+        assert_eq!(said.len(), 3, "{said:?}");
+        assert!(said[0].contains("starting") && said[1].contains("running"), "{said:?}");
+        assert_eq!(said[2], "ready");
+    }
+}
