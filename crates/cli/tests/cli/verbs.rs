@@ -106,7 +106,7 @@ fn every_verb_of_the_help_is_in_the_synopsis_and_explained() {
         .filter(|verb| verb.bytes().all(|b| b.is_ascii_lowercase()) && !verb.is_empty())
         .collect();
     assert!(verbs.len() > 20 && verbs.contains(&"schema"), "{verbs:?}");
-    let page = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../../man/thinjail.8")).unwrap();
+    let page = include_str!("../../../../man/thinjail.8");
     let (synopsis, rest) = page.split_once(".Sh DESCRIPTION").unwrap();
     for verb in verbs {
         assert!(synopsis.contains(&format!(".Cm {verb}\n")), "{verb}");
