@@ -75,12 +75,6 @@ fn content(dir: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
     found
 }
 
-/// Has init(8) look for zombies. It ignores SIGCHLD, and so the kernel does not wake it for one that it inherits as a zombie: that one
-/// stays, and holds its jail, until another orphan ends.
-fn wake_init() {
-    assert!(Command::new("/bin/sh").args(["-c", "true &"]).status().unwrap().success());
-}
-
 /// For a failure: whose zombie it may be that holds a jail.
 fn all_processes() -> String {
     let said = Command::new("ps").args(["-axwwo", "pid,ppid,jid,state,lstart,wchan,command"]).output().unwrap();
@@ -162,7 +156,6 @@ fn the_runner_its_guardian_or_both_are_killed_at_random_moments() {
         assert!(!left.iter().any(|name| name == "guarded"), "{said}: {left:?}");
         let mut differences = Vec::new();
         let same = wait::poll(Duration::from_secs(10), || {
-            wake_init();
             differences = before.differences(&Snapshot::take(&[temp.path()]));
             differences.is_empty().then_some(())
         });
@@ -189,6 +182,36 @@ fn the_next_start_takes_away_what_was_left() {
     jail.signal(Signal::KILL);
     wait::until_true("the runner ends", || jail.ended().is_some());
     up(&temp, "guarded", "").stop();
+    before.assert_same_now(&[temp.path()]);
+}
+
+/// The names of all jails, those too that only something that has ended holds.
+fn jails_and_dying() -> Vec<String> {
+    let said = Command::new("jls").args(["-d", "name"]).output().unwrap();
+    String::from_utf8_lossy(&said.stdout).lines().map(|line| line.trim().to_owned()).collect()
+}
+
+#[test]
+fn a_zombie_that_init_was_not_told_of_holds_no_jail_after_clean() {
+    need!(skip::root());
+    let _alone = alone();
+    let temp = TempDir::new();
+    up(&temp, "guarded", "").stop();
+    let before = Snapshot::take(&[temp.path()]);
+    let mut jail = up(&temp, "guarded", "");
+    guardians(&jail).iter().for_each(kill);
+    // The main process and its `sleep` end, and the runner does not take note of it any more.
+    jail.signal(Signal::STOP);
+    let inside: Vec<Process> = Process::all().into_iter().filter(|process| process.jid != 0).collect();
+    inside.iter().for_each(kill);
+    wait::until_true("all in the jail end", || !inside.iter().any(Process::runs));
+    jail.signal(Signal::KILL);
+    // By this wait(2) of ours its zombies become those of init(8), which sleeps.
+    wait::until_true("the runner ends", || jail.ended().is_some());
+    let held = jails_and_dying().iter().any(|name| name == "guarded");
+    show(&format!("the jail was {}", if held { "held by a zombie" } else { "gone before" }));
+    thinjail(["clean", "--all"]).run().expect_code(0);
+    wait::until_true("the jail is gone", || !jails_and_dying().iter().any(|name| name == "guarded"));
     before.assert_same_now(&[temp.path()]);
 }
 

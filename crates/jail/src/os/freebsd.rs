@@ -15,7 +15,7 @@ use thinjail_closure::tree::Kind;
 use thinjail_plan::path::{HostPath, RootPath};
 use thinjail_plan::step::{Access, Content, Devfs, Planned, ProcView, Source, Step};
 use thinjail_sys::freebsd::mount::Fsid;
-use thinjail_sys::freebsd::{jail, rctl};
+use thinjail_sys::freebsd::{jail, process, rctl};
 
 pub(crate) use self::devices::check_ruleset;
 use self::mount::Point;
@@ -379,7 +379,12 @@ fn remove_jail(name: &str, jid: Option<i32>, root: &HostPath) -> Result<(), Step
     let asked = std::ffi::CString::new(name).map_err(|cause| failed(what(), io::Error::from(cause)))?;
     let found = jail::jail_get(jail::By::Name(&asked)).map_err(|refused| failed(what(), refused))?;
     let Some(found) = found.filter(|found| found.path == root.as_str()) else { return Ok(()) };
-    if found.dying || jid.is_some_and(|jid| jail::Jid(jid) != found.jid) {
+    if found.dying {
+        // By what drains, or by a zombie of a supervisor that was killed, which is init(8)'s now, and init(8) was not told.
+        let _ = process::wake_reaper();
+        return Ok(());
+    }
+    if jid.is_some_and(|jid| jail::Jid(jid) != found.jid) {
         return Ok(());
     }
     match jail::jail_remove(found.jid) {

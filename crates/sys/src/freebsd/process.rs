@@ -4,7 +4,7 @@ use std::ffi::CString;
 use std::io;
 use std::os::fd::RawFd;
 
-use rustix::process::Pid;
+use rustix::process::{Pid, WaitOptions, waitpid};
 
 use super::jail::Jid;
 
@@ -37,6 +37,25 @@ pub fn fork() -> io::Result<Side> {
     match unsafe { libc::fork() } {
         -1 => Err(io::Error::last_os_error()),
         pid => Ok(Pid::from_raw(pid).map_or(Side::Child, Side::Parent)),
+    }
+}
+
+/// Has whoever inherits our orphans, init(8) as a rule, look for zombies: a child of a child of ours ends, and nothing else.
+///
+/// A reaper (procctl(2), `PROC_REAP_ACQUIRE`) that is killed keeps its zombies until its parent has waited for it: exit1 hands them to
+/// their reaper, which it is itself. Then `proc_reap` calls `reaper_abandon_children`, which gives them to the next reaper with neither a
+/// wakeup nor SIGCHLD, on 13.2 and in the source of what came later. If that is init(8), it sleeps on in wait(2).
+///
+/// # Errors
+/// EAGAIN, ENOMEM.
+pub fn wake_reaper() -> io::Result<()> {
+    match fork()? {
+        Side::Parent(pid) => Ok(waitpid(Some(pid), WaitOptions::empty()).map(drop)?),
+        Side::Child => {
+            // Whether it ends before us or after us: either is told.
+            let _ = fork();
+            exit(0)
+        }
     }
 }
 
