@@ -86,6 +86,8 @@ const HOOK: &str = r#"run_rc_command()
 	pidfile=%%PIDFILE%%
 	procname="${thinjail}"
 	command_interpreter=""
+	# No service jail around it: no mount can be made in one.
+	eval "${name}_svcj=\"NO\""
 	start_cmd="thinjail_start"
 	stop_cmd="thinjail_stop"
 	status_cmd="thinjail_status"

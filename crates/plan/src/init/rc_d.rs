@@ -86,9 +86,10 @@ const LOAD: &str = r#"
 load_rc_config $name
 
 : ${%%NAME%%_enable:="NO"}
-: ${%%NAME%%_svcj:="NO"}
 : ${%%NAME%%_profile:=%%PROFILE%%}
 : ${%%NAME%%_pidfile:=%%PIDFILE%%}
+# No service jail around it, whatever rc.conf(5) says: no mount can be made in one.
+%%NAME%%_svcj="NO"
 "#;
 
 const OWN: &str = r#"
@@ -115,12 +116,14 @@ load_rc_config $name
 
 const OF_LINK: &str = r#"
 eval ": \${${name}_enable:=\"NO\"}"
-eval ": \${${name}_svcj:=\"NO\"}"
 eval ": \${${name}_profile:=\"\${usual}\"}"
 eval ": \${${name}_pidfile:=\"\${usual_pidfile}\"}"
 
 eval "profile=\"\${${name}_profile}\""
 eval "pidfile=\"\${${name}_pidfile}\""
+
+# No service jail around it, whatever rc.conf(5) says: no mount can be made in one.
+eval "${name}_svcj=\"NO\""
 "#;
 
 const BODY: &str = r#"procname=%%THINJAIL%%
