@@ -118,8 +118,8 @@ fn life(system: System, daemon: Daemon) {
     assert!(!serves(daemon, true).contains(&main[0]));
     system.does("status", name);
     let killed = serves(daemon, true);
-    if daemon.port == 6379 || (daemon.port == 80 && system == System::SysV) {
-        // Debian's unit of nginx does not start it again; ngircd does not always get its port back at once, and goes on without.
+    if daemon.port != 80 || system == System::SysV {
+        // Debian's unit of nginx does not start it again. ngircd leaves those that look its guests up, which are not it.
         send(killed[0], Signal::KILL);
         let another = wait::poll(PATIENCE, || {
             pids(daemon).first().filter(|process| !killed.contains(&process.pid)).map(|process| process.pid)

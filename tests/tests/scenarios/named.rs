@@ -2,8 +2,9 @@
 
 use std::path::PathBuf;
 
+use rustix::process::Signal;
 use thinjail_tests::host::{Snapshot, alone};
-use thinjail_tests::jail::{Finished, thinjail};
+use thinjail_tests::jail::{Finished, send, thinjail};
 use thinjail_tests::temp::TempDir;
 use thinjail_tests::{need, skip, wait};
 
@@ -123,4 +124,32 @@ fn init_scripts_hear_what_the_linux_standard_base_says() {
     names.thinjail(&["start", one]).expect_code(0);
     names.stop(one);
     names.thinjail(&["status", one]).expect_code(3);
+}
+
+#[test]
+fn a_daemon_that_is_killed_is_started_again_though_its_helper_goes_on_and_ends_well() {
+    need!(skip::jails());
+    let _alone = alone();
+    let names = Names::new();
+    // It goes into the background, and has a helper there.
+    let script = "(sleep 4 & while :; do sleep 0.05; done) & exit 0";
+    names.temp.profile(
+        "scenario-one",
+        &format!(
+            "command = [\"/bin/sh\", \"-c\", \"{script}\"]\nuser = \"root\"\nprograms = [\"sleep\"]\ntype = \"forking\"\n\
+             restart = \"on-failure\"\nrestart-delay = \"10ms\"\n"
+        ),
+    );
+    let before = Snapshot::take(&[names.temp.path()]);
+    names.thinjail(&["start", "scenario-one"]).expect_code(0);
+    let status = || -> serde_json::Value {
+        let said = names.thinjail(&["status", "--json", "scenario-one"]);
+        serde_json::from_str(&said.stdout).unwrap_or_default()
+    };
+    let main = status()["pid"].as_i64().unwrap();
+    send(main.try_into().unwrap(), Signal::KILL);
+    wait::until_true("it is started again", || status()["restarts"] == 1 && status()["stage"] == "running");
+    assert_ne!(status()["pid"].as_i64(), Some(main));
+    names.stop("scenario-one");
+    before.assert_same_now(&[names.temp.path()]);
 }

@@ -174,6 +174,55 @@ fn a_pidfile_that_nobody_else_may_read_is_of_the_one_process_that_is_left() {
 }
 
 #[test]
+fn a_helper_that_a_killed_daemon_leaves_is_not_its_main_process() {
+    need!(skip::namespaces());
+    let _alone = alone();
+    // It ends well and soon, as one does that has looked up a name; till then it may hold the daemon's port.
+    let daemon = "unless (fork) { sleep 3; exit 0 } sleep 1 while 1";
+    let restart = "restart = \"on-failure\"\nrestart-delay = \"10ms\"\n";
+    for (what, script, keys) in [
+        (
+            "named",
+            format!("umask 077; {FORK} background(0, 'DATA/own.pid'); {daemon}"),
+            "daemon-pidfile = \"DATA/own.pid\"\n",
+        ),
+        ("alone", format!("exit 0 if fork; {daemon}"), ""),
+    ] {
+        let keys = format!("type = \"forking\"\nuser = \"nobody\"\n{keys}{restart}");
+        let jail = Jail::new(what, &perl(&script, &keys));
+        fs::set_permissions(jail.data(""), fs::Permissions::from_mode(0o777)).unwrap();
+        let before = jail.snapshot();
+        jail.ask("start").expect_code(0);
+        let main = jail.number("pid");
+        wait::until_true("it has its helper", || Process::below(main).len() == 1);
+        thinjail_tests::jail::send(main, Signal::KILL);
+        let again = || jail.status()["restarts"] == 1 && jail.status()["stage"] == "running";
+        wait::until_true("it was started again", again);
+        assert_ne!(jail.number("pid"), main);
+        jail.ask("stop").expect_code(0);
+        jail.assert_as(&before);
+    }
+}
+
+#[test]
+fn of_a_daemon_without_a_pidfile_whoever_is_left_alone_is_the_main_process() {
+    need!(skip::namespaces());
+    let _alone = alone();
+    // The one in between ends only later.
+    let script = "exit 0 if fork; sleep 1; exit 0 if fork; $SIG{HUP} = sub { exit 7 }; sleep 1 while 1";
+    let jail = Jail::new("alone", &perl(script, "type = \"forking\"\n"));
+    let before = jail.snapshot();
+    jail.ask("start").expect_code(0);
+    let between = jail.number("pid");
+    wait::until_true("the last of them is it", || jail.number("pid") != between);
+    assert_eq!(jail.status()["stage"], "running");
+    // Its end is the jail's, whomever it leaves.
+    thinjail_tests::jail::send(jail.number("pid"), Signal::HUP);
+    wait::until_true("it has ended", || jail.ask("status").code() == Some(3));
+    jail.assert_as(&before);
+}
+
+#[test]
 fn with_type_forking_and_no_pidfile_the_daemon_is_all_that_is_left() {
     need!(skip::namespaces());
     let _alone = alone();

@@ -6,7 +6,10 @@ use std::time::{Duration, Instant};
 use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::fs::{FileType, Mode, OFlags};
 use rustix::io::Errno;
-use rustix::process::{Pid, Signal, WaitOptions, WaitStatus, get_reaper_status, kill_process, set_reaper_status, wait};
+use rustix::process::{
+    Pid, PidInfoFlags, Signal, WaitOptions, WaitStatus, get_reaper_pids, get_reaper_status, kill_process,
+    set_reaper_status, wait,
+};
 use thinjail_plan::path::HostPath;
 use thinjail_plan::plan::{Plan, Ready};
 use thinjail_sys::freebsd::jail::{self, By, Jid};
@@ -127,6 +130,18 @@ impl Jail {
         let guardian = usize::from(rustix::process::test_kill_process(self.guardian).is_ok());
         get_reaper_status(None).is_ok_and(|status| status.descendants > guardian)
     }
+
+    /// Our child that runs, if there is only one but the guardian.
+    fn only_child(&self) -> Option<Pid> {
+        let ended = PidInfoFlags::ZOMBIE | PidInfoFlags::EXITING;
+        let mut all = get_reaper_pids(None).ok()?;
+        all.retain(|info| info.flags.contains(PidInfoFlags::CHILD) && !info.flags.intersects(ended));
+        all.retain(|info| info.pid != self.guardian);
+        match all[..] {
+            [child] => Some(child.pid),
+            _ => None,
+        }
+    }
 }
 
 /// Takes a jail of ours away that nobody supervises any more, and waits until it is gone.
@@ -156,7 +171,7 @@ pub(super) fn gone(name: &str, root: &HostPath) -> bool {
 pub(super) struct Search {
     /// Where the daemon writes its pid, on the host.
     pidfile: Option<HostPath>,
-    /// All of them are, since nobody says which.
+    /// Nobody says which: all of them are, unless it is the only one that is left.
     tree: bool,
 }
 
@@ -205,6 +220,8 @@ struct Hunt {
     ended: Option<Outcome>,
     /// How the last that we have reaped ended.
     last: Option<Outcome>,
+    /// Where nobody says who is the main process: there was one left alone, and that is it.
+    alone: bool,
 }
 
 /// Waits until the jail is gone; says whether the main process ended unasked and well though others were left, as one does that
@@ -240,8 +257,14 @@ pub(super) fn supervise(
         if let Event::MainEnded(outcome) = event {
             let left = jail.others();
             let well = outcome == Outcome::Exited(0);
-            if search.tree && left && starting && well {
-                event = Event::Ready;
+            if search.tree && left && follows && well && (starting || hunt.alone) {
+                event = if starting { Event::Ready } else { Event::Time };
+                hunt.alone = false;
+                if let Some(found) = jail.only_child().filter(|_| !wait_all) {
+                    (jail.main, hunt) = (found, Hunt { alone: true, ..Hunt::default() });
+                    reloads.follow(found);
+                    claim::tell(journal, found, Some(jail.jid.0)).map_err(RunError::into_io)?;
+                }
             } else if search.pidfile.is_some() && left && follows {
                 hunt.ended = Some(outcome);
                 event = Event::Time;
@@ -262,7 +285,7 @@ pub(super) fn supervise(
             } else if !(starting && outcome == Outcome::Exited(0) && jail.others()) {
                 hunt.ended = None;
                 for action in service.happens(Event::MainEnded(outcome)) {
-                    act(jail, search, action)?;
+                    act(jail, search.tree && !hunt.alone, action)?;
                 }
             }
         }
@@ -278,10 +301,10 @@ pub(super) fn supervise(
             stopping(service, jail.jid);
         }
         for action in service.happens(event) {
-            act(jail, search, action)?;
+            act(jail, search.tree && !hunt.alone, action)?;
         }
         let over = hunt.main_is_gone && hunt.ended.is_none();
-        if over && ((!wait_all && !search.tree) || !jail.others()) {
+        if over && ((!wait_all && (!search.tree || hunt.alone)) || !jail.others()) {
             if let Some(last) = hunt.last.filter(|_| search.tree) {
                 service.happens(Event::MainEnded(last));
             }
@@ -361,10 +384,10 @@ pub(super) fn outcome(status: WaitStatus) -> Option<Outcome> {
     status.terminating_signal().map(Outcome::Signaled)
 }
 
-fn act(jail: &Jail, search: &Search, action: Action) -> io::Result<()> {
+fn act(jail: &Jail, all: bool, action: Action) -> io::Result<()> {
     match action {
         // Where nobody is the main process, all of them are.
-        Action::SignalMain(number) if search.tree => signal_all(jail, number),
+        Action::SignalMain(number) if all => signal_all(jail, number),
         Action::SignalMain(number) => {
             match Signal::from_named_raw(number).map(|signal| kill_process(jail.main, signal)) {
                 // It has just ended; we will hear of it.

@@ -107,8 +107,8 @@ fn obey(life: BorrowedFd<'_>, duties: Duties<'_>) -> Option<Pid> {
         // It says nothing more: it has ended.
         Ok((0, _)) => end(1, duties.landlocked),
         Ok((count, _)) => match Message::from_bytes(&bytes[..count]) {
-            Some(Message::Find { pid }) => {
-                let found = find(pid, duties);
+            Some(Message::Find { pid, guess }) => {
+                let found = find(pid, guess, duties);
                 answer(life, found.as_ref().map(|(_, fd)| fd.as_fd()));
                 found.map(|(pid, _)| pid)
             }
@@ -133,14 +133,12 @@ fn answer(life: BorrowedFd<'_>, main: Option<BorrowedFd<'_>>) {
 }
 
 /// A process by its pid inside, if it is a child of ours that runs: the end of no other would be told to us.
-fn find(pid: i32, duties: Duties<'_>) -> Option<(Pid, OwnedFd)> {
-    let pid = match pid {
-        0 => match read_pid(duties.pidfile?) {
-            // Many a daemon writes it with a umask of its own, and we may do no more than anybody: whoever is left alone is it.
-            Err(Errno::ACCESS) => only_child(duties.landlocked),
-            read => Pid::from_raw(read.ok()??),
-        },
-        pid => Pid::from_raw(pid),
+fn find(pid: i32, guess: bool, duties: Duties<'_>) -> Option<(Pid, OwnedFd)> {
+    let pid = match (pid, duties.pidfile.map(read_pid)) {
+        // Many a daemon writes it with a umask of its own, and we may do no more than anybody: whoever is left alone is it.
+        (0, None | Some(Err(Errno::ACCESS))) if guess => only_child(duties.landlocked),
+        (0, read) => Pid::from_raw(read?.ok()??),
+        (pid, _) => Pid::from_raw(pid),
     };
     let pid = pid.filter(|pid| *pid != own())?;
     let fd = pidfd_open(pid, PidfdFlags::empty()).ok()?;

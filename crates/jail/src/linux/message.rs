@@ -116,6 +116,8 @@ pub(super) enum Message {
     Find {
         /// Its pid inside; 0 is whom the pidfile inside names.
         pid: i32,
+        /// Where that can't be read, or there is none: whether it is the only one that is left.
+        guess: bool,
     },
     /// The answer, with a descriptor of that process where there is one that runs and is a child of pid 1.
     Main {
@@ -154,8 +156,9 @@ impl Message {
             Self::Pinned => bytes[0] = 4,
             Self::Waiting => bytes[0] = 5,
             Self::Go => bytes[0] = 6,
-            Self::Find { pid } => {
+            Self::Find { pid, guess } => {
                 bytes[0] = 7;
+                bytes[1] = u8::from(guess);
                 bytes[4..8].copy_from_slice(&pid.to_ne_bytes());
             }
             Self::Main { found } => (bytes[0], bytes[1]) = (8, u8::from(found)),
@@ -185,7 +188,7 @@ impl Message {
             4 => Some(Self::Pinned),
             5 => Some(Self::Waiting),
             6 => Some(Self::Go),
-            7 => Some(Self::Find { pid: i32::from_ne_bytes(word(4)) }),
+            7 => Some(Self::Find { pid: i32::from_ne_bytes(word(4)), guess: bytes[1] != 0 }),
             8 => Some(Self::Main { found: bytes[1] != 0 }),
             9 => Some(Self::End),
             _ => None,
@@ -206,7 +209,8 @@ mod tests {
             Message::Pinned,
             Message::Waiting,
             Message::Go,
-            Message::Find { pid: 70_000 },
+            Message::Find { pid: 70_000, guess: false },
+            Message::Find { pid: 0, guess: true },
             Message::Main { found: true },
             Message::Main { found: false },
             Message::End,

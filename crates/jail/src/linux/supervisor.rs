@@ -80,7 +80,7 @@ pub(super) struct Jail {
     pub(super) landlocked: bool,
     /// Once the main process has ended pid 1 waits to be told whether another one is it.
     pub(super) follows: bool,
-    /// All processes are the main one.
+    /// Nobody says who is the main process: all of them are, unless it is the only one that is left.
     pub(super) tree: bool,
     /// It ends with its last process.
     pub(super) wait_all: bool,
@@ -95,6 +95,8 @@ pub(super) struct Hunt {
     ended: Option<Outcome>,
     /// When pid 1 is asked again.
     again: Option<Instant>,
+    /// Where nobody says who is the main process: there was one left alone, and that is it.
+    alone: bool,
 }
 
 /// How long a daemon that has gone into the background is given between two looks at its pidfile.
@@ -135,6 +137,10 @@ pub(super) fn supervise(
         let event = match next(jail, (signals, reloads, watch.as_deref_mut()), wait, service)? {
             Heard::Event(event) => event,
             Heard::Said(words) => said(jail, service.stage(), &words)?,
+            Heard::Look => {
+                ask(jail, 0, true)?;
+                Event::Time
+            }
             Heard::Ended { outcome, left } => {
                 let unasked = service.stage() == Stage::Running { told: false };
                 // Its pid is told before its parent ends, but by another way.
@@ -147,7 +153,7 @@ pub(super) fn supervise(
                 Some((pid, fd)) => {
                     reloads.follow(&fd);
                     jail.main_fd = fd;
-                    jail.hunt = Hunt::default();
+                    jail.hunt = Hunt { alone: jail.tree, ..Hunt::default() };
                     if let Some(pidfile) = &mut pidfile {
                         pidfile.write(pid.as_raw_nonzero().get()).map_err(RunError::into_io)?;
                     }
@@ -197,7 +203,7 @@ fn said(jail: &mut Jail, stage: Stage, words: &[Word]) -> io::Result<Event> {
         if let Word::MainPid(pid) = word
             && matches!(stage, Stage::Starting { .. } | Stage::Running { told: false })
         {
-            ask(jail, *pid)?;
+            ask(jail, *pid, false)?;
         }
     }
     Ok(if words.contains(&Word::Ready) { Event::Ready } else { Event::Time })
@@ -206,16 +212,26 @@ fn said(jail: &mut Jail, stage: Stage, words: &[Word]) -> io::Result<Event> {
 /// The main process has ended: is there another?
 fn ended(jail: &mut Jail, stage: Stage, outcome: Outcome, left: bool) -> io::Result<Event> {
     let starting = matches!(stage, Stage::Starting { .. });
+    let unasked = starting || stage == Stage::Running { told: false };
+    // One that has gone into the background, and leaves somebody there.
+    let forked = starting && outcome == Outcome::Exited(0);
     if jail.tree && left {
-        if starting && outcome == Outcome::Exited(0) {
+        if forked && jail.wait_all {
             return Ok(Event::Ready);
+        }
+        // Many a daemon forks once more, so that the one that was left alone ends as well.
+        if unasked && outcome == Outcome::Exited(0) {
+            jail.hunt.ended = Some(outcome);
+            ask(jail, 0, true)?;
+            return Ok(Event::Time);
         }
         tell(jail, Message::End)?;
         return Ok(Event::MainEnded(outcome));
     }
-    if jail.follows && left && (starting || stage == Stage::Running { told: false }) {
+    if jail.follows && left && unasked {
         jail.hunt.ended = Some(outcome);
-        ask(jail, 0)?;
+        // Of one that ran and has ended, whoever is left may be a helper, and no other main process.
+        ask(jail, 0, forked)?;
         return Ok(Event::Time);
     }
     if jail.follows && left && !jail.wait_all {
@@ -227,6 +243,10 @@ fn ended(jail: &mut Jail, stage: Stage, outcome: Outcome, left: bool) -> io::Res
 /// Nobody is the main process: not yet, or no more.
 fn not_found(jail: &mut Jail, stage: Stage) -> io::Result<Event> {
     let Some(outcome) = jail.hunt.ended else { return Ok(Event::Time) };
+    if jail.tree && matches!(stage, Stage::Starting { .. } | Stage::Running { told: false }) {
+        jail.hunt = Hunt::default();
+        return Ok(Event::Ready);
+    }
     if matches!(stage, Stage::Starting { .. }) && outcome == Outcome::Exited(0) {
         jail.hunt.again = Some(Instant::now() + LOOK);
         return Ok(Event::Time);
@@ -239,9 +259,9 @@ fn not_found(jail: &mut Jail, stage: Stage) -> io::Result<Event> {
 }
 
 /// Asks pid 1 who is the main process.
-fn ask(jail: &mut Jail, pid: i32) -> io::Result<()> {
+fn ask(jail: &mut Jail, pid: i32, guess: bool) -> io::Result<()> {
     jail.hunt.again = None;
-    tell(jail, Message::Find { pid })
+    tell(jail, Message::Find { pid, guess })
 }
 
 /// Tells pid 1. That it has ended we see by itself.
@@ -269,6 +289,8 @@ enum Heard {
     Ended { outcome: Outcome, left: bool },
     /// Whom pid 1 has found.
     Main(Option<OwnedFd>),
+    /// It is time to ask pid 1 again: once, since each answer counts.
+    Look,
 }
 
 /// What happens next.
@@ -331,10 +353,7 @@ fn next(
         return reap(jail.init).map(|()| Heard::Event(Event::JailGone));
     }
     Ok(match jail.hunt.again {
-        Some(at) if Instant::now() >= at => {
-            tell(jail, Message::Find { pid: 0 })?;
-            Heard::Event(Event::Time)
-        }
+        Some(at) if Instant::now() >= at => Heard::Look,
         _ => Heard::Event(Event::Time),
     })
 }
@@ -375,7 +394,9 @@ pub(super) fn outcome(status: i32) -> Outcome {
 fn act(jail: &Jail, action: Action) -> io::Result<()> {
     match action {
         // Where nobody is the main process, all of them are.
-        Action::SignalMain(number) if jail.tree || jail.hunt.ended.is_some() => signal_all(jail, number),
+        Action::SignalMain(number) if jail.hunt.ended.is_some() || (jail.tree && !jail.hunt.alone) => {
+            signal_all(jail, number)
+        }
         Action::SignalMain(number) => send(jail.main_fd.as_fd(), number),
         Action::SignalAll(number) => signal_all(jail, number),
         Action::Kill => kill(jail),
