@@ -15,7 +15,7 @@ use thinjail_tests::temp::TempDir;
 use thinjail_tests::{need, skip, wait};
 
 /// A datagram to a port of the loopback and what comes back, or none.
-fn ask(port: u16, question: &[u8]) -> Option<Vec<u8>> {
+pub(crate) fn ask(port: u16, question: &[u8]) -> Option<Vec<u8>> {
     let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).ok()?;
     socket.set_read_timeout(Some(Duration::from_millis(500))).ok()?;
     socket.send_to(question, (Ipv4Addr::LOCALHOST, port)).ok()?;
@@ -23,6 +23,24 @@ fn ask(port: u16, question: &[u8]) -> Option<Vec<u8>> {
     let count = socket.recv(&mut answer).ok()?;
     answer.truncate(count);
     Some(answer)
+}
+
+/// What time is it? Version 4, a client's question.
+pub(crate) fn time_question() -> [u8; 48] {
+    let mut question = [0; 48];
+    question[0] = 0x23;
+    question
+}
+
+/// Where is here.jail.test? Number, flags (recursion desired), one question: A IN.
+pub(crate) fn name_question() -> Vec<u8> {
+    let mut question = vec![0x12, 0x34, 1, 0, 0, 1, 0, 0, 0, 0, 0, 0];
+    for label in ["here", "jail", "test", ""] {
+        question.push(u8::try_from(label.len()).unwrap());
+        question.extend(label.as_bytes());
+    }
+    question.extend([0, 1, 0, 1]);
+    question
 }
 
 /// Runs a daemon, by flags and its own words.
@@ -160,10 +178,7 @@ fn ntpd_tells_the_time_it_has() {
     let flags =
         ["--read", &temp.at("conf"), "--write", &temp.at("db"), "--tmp", "--etc", "passwd,group,services,hosts"];
     let mut jail = serve(&flags, &words);
-    // Version 4, a client's question.
-    let mut question = [0; 48];
-    question[0] = 0x23;
-    let answer = jail.wait_until("ntpd answers", |_| ask(123, &question));
+    let answer = jail.wait_until("ntpd answers", |_| ask(123, &time_question()));
     assert_eq!((answer.len(), answer[0] & 0x3f), (48, 0x24), "{answer:?}");
     if let Ok(ntpq) = program("ntpq") {
         let said = std::process::Command::new(ntpq).args(["-n", "-c", "rv 0 stratum", "127.0.0.1"]).output().unwrap();
@@ -192,14 +207,7 @@ fn local_unbound_resolves_names_of_its_own() {
     let words = [&unbound, "-d", "-c", &temp.at("conf")];
     let flags = ["--read", &temp.at("conf"), "--etc", "passwd,group,services,hosts"];
     let mut jail = serve(&flags, &words);
-    // Number, flags (recursion desired), one question: here.jail.test A IN.
-    let mut question = vec![0x12, 0x34, 1, 0, 0, 1, 0, 0, 0, 0, 0, 0];
-    for label in ["here", "jail", "test", ""] {
-        question.push(u8::try_from(label.len()).unwrap());
-        question.extend(label.as_bytes());
-    }
-    question.extend([0, 1, 0, 1]);
-    let answer = jail.wait_until("unbound answers", |_| ask(5353, &question));
+    let answer = jail.wait_until("unbound answers", |_| ask(5353, &name_question()));
     assert_eq!((&answer[..2], answer[3] & 15), (&[0x12, 0x34][..], 0), "{answer:?}");
     assert!(answer.ends_with(&[192, 0, 2, 7]), "{answer:?}");
     jail.stop();
