@@ -3,6 +3,8 @@
 pub use crate::both::exec;
 #[cfg(any(test, target_env = "musl"))]
 mod errno;
+#[cfg(any(test, target_env = "musl"))]
+pub mod heap;
 pub mod keyring;
 pub mod landlock;
 pub mod memory;
