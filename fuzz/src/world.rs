@@ -3,6 +3,7 @@
 use std::ffi::OsString;
 use std::io;
 use std::path::{Component, Path, PathBuf};
+use std::rc::Rc;
 
 use thinjail_closure::closure::{Request, System};
 use thinjail_closure::machine::{Cpu, Machine};
@@ -204,7 +205,7 @@ impl Tree for Watched<'_> {
         self.0.readlink(self.look(path))
     }
 
-    fn open(&self, path: &Path) -> io::Result<Box<dyn ReadAt>> {
+    fn open(&self, path: &Path) -> io::Result<Rc<dyn ReadAt>> {
         self.0.open(self.look(path))
     }
 

@@ -26,7 +26,7 @@ pub enum Role {
 }
 
 /// By which rule of the loader a member was found; ld.so(8), rtld(1).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum How {
     /// It was asked for.
@@ -158,7 +158,7 @@ pub struct Closure {
 }
 
 /// A line of libmap.conf(5) that had an effect.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Map {
     /// The path of the object that asked.
     pub by: String,

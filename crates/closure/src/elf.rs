@@ -9,6 +9,7 @@ use std::cell::OnceCell;
 use std::io;
 use std::rc::Rc;
 
+use memchr::arch::all::memchr::One;
 use object::elf::{self as raw, FileHeader32, FileHeader64};
 use object::endian::{Endian as _, Endianness};
 use object::read::elf::{Dyn, FileHeader, ProgramHeader};
@@ -27,6 +28,8 @@ use place::{Tables, data, place};
 const PROGRAM_HEADERS_MAX: u64 = 65536;
 /// 65,536 entries; the largest seen in the wild have a few hundred.
 const DYNAMIC_MAX: u64 = 1 << 20;
+/// That of most objects fits.
+const USUAL_DYNAMIC: usize = 640;
 /// PATH_MAX, for names, with room for a search path of many directories.
 const STRING_MAX: u64 = 1 << 16;
 /// All names of one object together. Thousands of entries may share one long string, and each would be a copy of it.
@@ -117,7 +120,7 @@ impl Object {
     /// Reads headers, dynamic section and the strings these name.
     pub fn parse(file: &dyn ReadAt) -> Result<Self, ElfError> {
         // One read brings in the ELF header, the program headers and mostly the interpreter's name.
-        let mut buffer = [0; 2048];
+        let mut buffer = [0; 1024];
         let len = usize::try_from(file.len()).unwrap_or(usize::MAX).min(buffer.len());
         let head = buffer.get_mut(..len).unwrap_or_default();
         file.read_exact_at(head, 0)?;
@@ -163,6 +166,21 @@ struct Headed<'f> {
 
 impl<'f> Headed<'f> {
     fn bytes(&self, what: &'static str, offset: u64, size: u64, max: u64) -> Result<Cow<'f, [u8]>, ElfError> {
+        self.bytes_in(&mut [], what, offset, size, max)
+    }
+
+    /// The same, read to `room` if it fits there.
+    fn bytes_in<'b>(
+        &self,
+        room: &'b mut [u8],
+        what: &'static str,
+        offset: u64,
+        size: u64,
+        max: u64,
+    ) -> Result<Cow<'b, [u8]>, ElfError>
+    where
+        'f: 'b,
+    {
         if size > max {
             return Err(ElfError::TooLarge(what));
         }
@@ -171,9 +189,12 @@ impl<'f> Headed<'f> {
         if let Some(bytes) = range.and_then(|(start, end)| self.head.get(start..end)) {
             return Ok(Cow::Borrowed(bytes));
         }
-        let mut bytes = vec![0; usize::try_from(size).map_err(|_| ElfError::TooLarge(what))?];
-        self.file.read_exact_at(&mut bytes, offset)?;
-        Ok(Cow::Owned(bytes))
+        let size = usize::try_from(size).map_err(|_| ElfError::TooLarge(what))?;
+        if let Some(room) = room.get_mut(..size) {
+            self.file.read_exact_at(room, offset)?;
+            return Ok(Cow::Borrowed(room));
+        }
+        Ok(Cow::Owned(self.file.read_vec_at(size, offset)?))
     }
 }
 
@@ -223,7 +244,9 @@ fn parse<H: FileHeader<Endian = Endianness>>(file: &Headed<'_>) -> Result<Object
     if let Some(segment) = find(raw::PT_DYNAMIC) {
         let size: u64 = segment.p_filesz(endian).into();
         let size = size - size % size_of::<H::Dyn>() as u64;
-        let bytes = file.bytes("the dynamic section", segment.p_offset(endian).into(), size, DYNAMIC_MAX)?;
+        let mut room = [0; USUAL_DYNAMIC];
+        let bytes =
+            file.bytes_in(&mut room, "the dynamic section", segment.p_offset(endian).into(), size, DYNAMIC_MAX)?;
         let entries = object::pod::slice_from_all_bytes::<H::Dyn>(&bytes)
             .map_err(|()| ElfError::Outside("the dynamic section"))?;
         dynamic::<H>(&mut object, file, endian, entries, segments)?;
@@ -252,7 +275,7 @@ fn dynamic<H: FileHeader<Endian = Endianness>>(
     let (mut table, mut size) = (None, None);
     let mut tables = Tables::default();
     let (mut soname, mut rpath, mut runpath) = (None, None, None);
-    let mut needs = Vec::new();
+    let mut needs = Vec::with_capacity(8);
     for entry in entries {
         let value = entry.val(endian);
         // Where a tag is there twice, the last one counts, as in glibc and in rtld.
@@ -331,7 +354,7 @@ impl Strings<'_> {
 
 /// The text up to the first NUL; none where there is no NUL.
 fn ended(bytes: &[u8], what: &'static str) -> Option<Result<String, ElfError>> {
-    let text = bytes.get(..memchr::memchr(0, bytes)?)?;
+    let text = bytes.get(..One::new(0).find(bytes)?)?;
     Some(std::str::from_utf8(text).map(Into::into).map_err(|_| ElfError::NoString(what)))
 }
 

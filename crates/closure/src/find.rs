@@ -2,7 +2,7 @@
 //! over.
 
 use std::cell::RefCell;
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::io;
 use std::os::unix::ffi::OsStrExt;
@@ -16,7 +16,7 @@ use crate::hints::libmap::LibMap;
 use crate::plugins;
 use crate::script::{self, EnvCall};
 use crate::search::{self, glibc::BuiltIn};
-use crate::tree::{ById, FileId, Kind, ReadAt, ResolveError, Resolved, Resolver, Tree};
+use crate::tree::{ById, FileId, Kind, ReadAt, ResolveError, Resolved, Resolver, Tree, join};
 use crate::uses::Uses;
 use crate::walk::Walk;
 
@@ -51,16 +51,16 @@ pub struct Finder<'t> {
     objects: Objects,
     /// The files behind the first objects, held open because some are read twice.
     files: RefCell<Vec<(FileId, Rc<dyn ReadAt>)>>,
-    caches: HashMap<bool, Rc<Cache>>,
+    caches: BTreeMap<bool, Rc<Cache>>,
     /// The directories of ld.so.conf, read when something is missing.
     pub(crate) conf: Option<Rc<[PathBuf]>>,
     /// By the path of the file.
-    pub(crate) libmaps: HashMap<&'static str, LibMap>,
+    pub(crate) libmaps: BTreeMap<&'static str, LibMap>,
     pub(crate) built_in: RefCell<ById<Rc<BuiltIn>>>,
     /// The search paths compiled into interpreters that hold them as one string.
     pub(crate) compiled: ById<Option<Rc<str>>>,
     /// The directories of search paths with their sub-directories, by the interpreter that searches them.
-    pub(crate) existing: HashMap<(PathBuf, FileId), Rc<[PathBuf]>>,
+    pub(crate) existing: BTreeMap<(PathBuf, FileId), Rc<[PathBuf]>>,
 }
 
 /// The closure of one program.
@@ -109,12 +109,12 @@ impl<'t> Finder<'t> {
             system,
             objects,
             files: RefCell::default(),
-            caches: HashMap::new(),
+            caches: BTreeMap::new(),
             conf: None,
-            libmaps: HashMap::new(),
+            libmaps: BTreeMap::new(),
             built_in: RefCell::default(),
             compiled: ById::default(),
-            existing: HashMap::new(),
+            existing: BTreeMap::new(),
         }
     }
 
@@ -162,7 +162,7 @@ impl<'t> Finder<'t> {
                 Executable::Script(shebang) => {
                     depth += 1;
                     next = Next {
-                        path: request.cwd.join(&shebang.interpreter),
+                        path: join(&request.cwd, &shebang.interpreter),
                         name: shebang.interpreter.clone(),
                         how: How::Path,
                         needed_by: Some(path),
@@ -216,7 +216,7 @@ impl<'t> Finder<'t> {
     fn asked_for(&mut self, request: &Request) -> Result<Next, FindError> {
         let name = request.program.clone();
         let path = if name.contains('/') {
-            request.cwd.join(&name)
+            join(&request.cwd, &name)
         } else {
             let directories = request.env.get("PATH").map(String::as_str).unwrap_or_default();
             self.in_path(&name, directories, request)
@@ -230,7 +230,7 @@ impl<'t> Finder<'t> {
         let name = call.program.unwrap_or_default();
         let needed_by = Some(env.to_owned());
         if name.contains('/') {
-            return Ok(Next { path: request.cwd.join(&name), name, how: How::Path, needed_by });
+            return Ok(Next { path: join(&request.cwd, &name), name, how: How::Path, needed_by });
         }
         let inherited = if call.cleared { None } else { request.env.get("PATH").cloned() };
         let directories = call.path.or(inherited).unwrap_or_else(|| DEFAULT_PATH.into());
@@ -247,9 +247,9 @@ impl<'t> Finder<'t> {
     fn in_path(&mut self, name: &str, directories: &str, request: &Request) -> Result<PathBuf, Vec<PathBuf>> {
         let mut searched = Vec::new();
         for directory in directories.split(':').filter(|_| !directories.is_empty()) {
-            // An empty one is the current directory, as cwd.join("") is.
-            let directory = request.cwd.join(directory);
-            let path = directory.join(name);
+            // An empty one is the current directory, as join makes of it.
+            let directory = join(&request.cwd, directory);
+            let path = join(&directory, name);
             let found = self.resolver.resolve(&path);
             if found.is_ok_and(|found| found.meta.kind == Kind::File && found.meta.mode & 0o111 != 0) {
                 return Ok(path);
@@ -302,7 +302,7 @@ impl<'t> Finder<'t> {
         let files = self.files.borrow();
         match files.iter().find(|(id, _)| *id == resolved.meta.id) {
             Some((_, file)) => Ok(Rc::clone(file)),
-            None => Ok(self.resolver.tree().open_found(resolved)?.into()),
+            None => self.resolver.tree().open_found(resolved),
         }
     }
 
@@ -325,9 +325,7 @@ impl<'t> Finder<'t> {
     pub(crate) fn small_file(&mut self, path: &Path, max: u64) -> Option<Vec<u8>> {
         let resolved = self.resolver.resolve(path).ok()?;
         let file = self.open(&resolved).ok().filter(|file| file.len() <= max)?;
-        let mut bytes = vec![0; usize::try_from(file.len()).ok()?];
-        file.read_exact_at(&mut bytes, 0).ok()?;
-        Some(bytes)
+        file.read_vec_at(usize::try_from(file.len()).ok()?, 0).ok()
     }
 
     /// /etc/ld.so.cache, read once.

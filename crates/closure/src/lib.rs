@@ -106,6 +106,7 @@ pub mod elf;
 mod find;
 pub mod hints;
 pub mod machine;
+mod names;
 pub mod plugins;
 pub mod runtime;
 pub mod script;

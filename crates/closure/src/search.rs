@@ -10,7 +10,7 @@ use std::rc::Rc;
 use crate::closure::{How, Loader, Refused};
 use crate::elf::{ElfError, Object};
 use crate::machine::Machine;
-use crate::tree::{Kind, ReadAt, ResolveError, Resolved};
+use crate::tree::{Kind, ReadAt, ResolveError, Resolved, join};
 use crate::walk::{INTERPRETER, MAIN, Walk};
 
 /// A search path, split and expanded.
@@ -166,7 +166,7 @@ impl Search {
             for existing in &*directory.existing {
                 // The last try in a directory decides.
                 self.path_ended = false;
-                let path = existing.join(name);
+                let path = join(existing, name);
                 if self.only_setuid && !is_setuid(walk, &path) {
                     continue;
                 }
@@ -281,7 +281,5 @@ fn one_string(interpreter: &dyn ReadAt) -> Option<Rc<str>> {
 
 fn whole(interpreter: &dyn ReadAt) -> Option<Vec<u8>> {
     let len = Some(interpreter.len()).filter(|&len| len <= INTERPRETER_MAX)?;
-    let mut bytes = vec![0; usize::try_from(len).ok()?];
-    interpreter.read_exact_at(&mut bytes, 0).ok()?;
-    Some(bytes)
+    interpreter.read_vec_at(usize::try_from(len).ok()?, 0).ok()
 }

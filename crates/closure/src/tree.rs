@@ -6,9 +6,11 @@ mod dir;
 mod mem;
 mod resolve;
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::io;
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 
 use serde::{Deserialize, Serialize};
 
@@ -75,6 +77,12 @@ pub trait ReadAt {
     }
     /// Fills `buf` from `offset`; fails with `UnexpectedEof` where the file ends before that.
     fn read_exact_at(&self, buf: &mut [u8], offset: u64) -> io::Result<()>;
+    /// The next `len` bytes from `offset`; fails where the file ends before that.
+    fn read_vec_at(&self, len: usize, offset: u64) -> io::Result<Vec<u8>> {
+        let mut bytes = vec![0; len];
+        self.read_exact_at(&mut bytes, offset)?;
+        Ok(bytes)
+    }
 }
 
 /// A tree of files. Paths are absolute; the ones handed to these methods have no link among their parents, which
@@ -86,9 +94,9 @@ pub trait Tree {
     fn readlink(&self, path: &Path) -> io::Result<PathBuf>;
     /// Opens a regular file for reading. Anything else (a FIFO, a device) is refused with `InvalidInput` and is never
     /// opened in a way that blocks or has an effect on it.
-    fn open(&self, path: &Path) -> io::Result<Box<dyn ReadAt>>;
+    fn open(&self, path: &Path) -> io::Result<Rc<dyn ReadAt>>;
     /// Opens what [`resolve`](resolve()) found: the same, for which a tree need not look again at what it is.
-    fn open_found(&self, found: &Resolved) -> io::Result<Box<dyn ReadAt>> {
+    fn open_found(&self, found: &Resolved) -> io::Result<Rc<dyn ReadAt>> {
         self.open(&found.real)
     }
     /// The names in a directory, sorted.
@@ -100,6 +108,21 @@ pub trait Tree {
         let kind = |name: OsString| Some((self.lstat(&path.join(&name)).ok()?.kind, name));
         Ok(names.into_iter().filter_map(kind).map(|(kind, name)| (name, kind)).collect())
     }
+}
+
+/// `Path::join`, which takes memory twice, and looks at each name.
+pub(crate) fn join(directory: &Path, name: impl AsRef<OsStr>) -> PathBuf {
+    let (directory, name) = (directory.as_os_str(), name.as_ref());
+    if name.as_bytes().starts_with(b"/") {
+        return name.into();
+    }
+    let mut path = OsString::with_capacity(directory.len() + 1 + name.len());
+    path.push(directory);
+    if directory.as_bytes().last().is_some_and(|&last| last != b'/') {
+        path.push("/");
+    }
+    path.push(name);
+    path.into()
 }
 
 /// A symbolic link that was gone through.
@@ -125,4 +148,20 @@ pub struct Resolved {
     pub real: PathBuf,
     /// What is there.
     pub meta: Meta,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_are_joined_as_std_joins_them() {
+        let parts = ["", "/", "//", "a", "/a", "a/", "/a/b", "/a//", ".", "..", "/a/.", "a/../b", "./a"];
+        for directory in parts.map(Path::new) {
+            for name in parts {
+                let expected = directory.join(name);
+                assert_eq!(join(directory, name).as_os_str(), expected.as_os_str(), "{directory:?} {name:?}");
+            }
+        }
+    }
 }

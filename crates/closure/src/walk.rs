@@ -2,7 +2,7 @@
 //! looked for again. So the first finder wins, and no library can be looked for without all that came before it.
 
 use std::collections::hash_map::Entry;
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
 use std::hash::BuildHasherDefault;
 use std::path::{Path, PathBuf};
@@ -12,8 +12,9 @@ use crate::closure::{CacheMark, Closure, How, Loader, Map, Member, Missing, Refu
 use crate::elf::{NeedKind, Object};
 use crate::find::Finder;
 use crate::hints::{ld_so_cache, libmap::LibMap};
+use crate::names::{ByName, Key};
 use crate::search::{self, Directories, Found};
-use crate::tree::{ById, FileId, Resolved};
+use crate::tree::{ById, FileId, Resolved, join};
 use crate::uses::Uses;
 
 mod implied;
@@ -59,15 +60,15 @@ pub(crate) struct Walk<'a, 't> {
     /// `LD_LIBRARY_PATH`, split when first needed.
     pub(crate) library_path: Option<Directories>,
     /// The directories of the system, by what says so; and of these some are left out for some objects.
-    pub(crate) known: HashMap<(How, bool), Directories>,
-    by_name: HashMap<Rc<str>, usize>,
+    pub(crate) known: BTreeMap<(How, bool), Directories>,
+    by_name: ByName<Rc<str>, usize>,
     by_id: ById<usize>,
     /// The keys of `by_name`, in the order in which they came.
     named: Vec<Rc<str>>,
     /// The names that were put down as not there.
-    lacked: HashSet<String>,
+    lacked: BTreeSet<String>,
     /// What libmap.conf had in the place of something, so far.
-    pub(crate) mapped: HashSet<Map>,
+    pub(crate) mapped: BTreeSet<Map>,
     /// How often a file was looked for.
     pub(crate) tries: u32,
     /// The program runs: what is not there is no reason for it not to start.
@@ -75,7 +76,7 @@ pub(crate) struct Walk<'a, 't> {
     /// The members, each file by the first of its paths.
     firsts: ById<usize>,
     /// Those that are there by a second path or a third.
-    seconds: HashMap<OsString, usize>,
+    seconds: BTreeMap<OsString, usize>,
     /// The objects to ask for what they need, and how many of them are done.
     queue: Vec<usize>,
 }
@@ -98,6 +99,7 @@ impl<'a, 't> Walk<'a, 't> {
         program: Rc<Object>,
         path: &Path,
     ) -> Self {
+        out.members.reserve(USUAL);
         let main = out.members.iter().position(|member| member.path == path).unwrap_or_default();
         let mut walk = Self {
             finder,
@@ -108,17 +110,17 @@ impl<'a, 't> Walk<'a, 't> {
             preloading: false,
             loaded: Vec::with_capacity(USUAL),
             library_path: None,
-            known: HashMap::new(),
+            known: BTreeMap::new(),
             // Larger ones are few, and to grow takes longer than to be large.
-            by_name: HashMap::with_capacity(USUAL),
+            by_name: ByName::with_capacity_and_hasher(USUAL, Key::default()),
             by_id: ById::with_capacity_and_hasher(USUAL, BuildHasherDefault::default()),
             named: Vec::with_capacity(USUAL),
-            lacked: HashSet::new(),
-            mapped: HashSet::new(),
+            lacked: BTreeSet::new(),
+            mapped: BTreeSet::new(),
             tries: 0,
             late: false,
             firsts: ById::with_capacity_and_hasher(USUAL, BuildHasherDefault::default()),
-            seconds: HashMap::new(),
+            seconds: BTreeMap::new(),
             queue: Vec::with_capacity(USUAL),
         };
         for at in 0..walk.out.members.len() {
@@ -200,7 +202,7 @@ impl<'a, 't> Walk<'a, 't> {
             (None, Some(path)) if !program.object.needs.is_empty() => path.to_string_lossy().into_owned(),
             _ => return false,
         };
-        let (path, machine) = (self.request.cwd.join(&name), program.object.machine);
+        let (path, machine) = (join(&self.request.cwd, &name), program.object.machine);
         let refused = match self.finder.resolver.resolve(&path) {
             Ok(resolved) => match self.finder.object(&resolved) {
                 Ok(object) if object.machine == machine && object.is_loadable() => {

@@ -26,30 +26,27 @@ pub(super) struct Tables {
     pub(super) symbols: Option<u64>,
     pub(super) hash: Option<u64>,
     /// All that may come behind the symbols, whose number is told nowhere.
-    all: [Option<u64>; TABLES.len()],
+    all: [Option<u64>; 12],
 }
-
-const TABLES: [raw::DynamicTag; 12] = [
-    raw::DT_HASH,
-    raw::DT_STRTAB,
-    raw::DT_RELA,
-    raw::DT_REL,
-    raw::DT_RELR,
-    raw::DT_JMPREL,
-    raw::DT_INIT,
-    raw::DT_FINI,
-    raw::DT_GNU_HASH,
-    raw::DT_VERSYM,
-    raw::DT_VERNEED,
-    raw::DT_VERDEF,
-];
 
 impl Tables {
     pub(super) fn learn(&mut self, tag: raw::DynamicTag, value: u64) {
-        let place = TABLES.iter().position(|&known| known == tag).and_then(|at| self.all.get_mut(at));
-        if let Some(place) = place {
-            *place = Some(value);
-        }
+        let place = match tag {
+            raw::DT_HASH => 0,
+            raw::DT_STRTAB => 1,
+            raw::DT_RELA => 2,
+            raw::DT_REL => 3,
+            raw::DT_RELR => 4,
+            raw::DT_JMPREL => 5,
+            raw::DT_INIT => 6,
+            raw::DT_FINI => 7,
+            raw::DT_GNU_HASH => 8,
+            raw::DT_VERSYM => 9,
+            raw::DT_VERNEED => 10,
+            raw::DT_VERDEF => 11,
+            _ => return,
+        };
+        self.all[place] = Some(value);
     }
 
     /// Offset and size of the symbols that may be wanted from others. The hash table begins with the first that is

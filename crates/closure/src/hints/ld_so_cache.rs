@@ -6,6 +6,8 @@
 
 use std::cmp::Ordering;
 
+use memchr::arch::all::memchr::One;
+
 use crate::machine::Machine;
 
 mod write;
@@ -98,7 +100,7 @@ impl Cache {
         let (mut left, mut end) = (0, self.count);
         while left < end {
             let middle = (left + end - 1) / 2;
-            match compare(name, self.string(self.key(middle)?)?) {
+            match self.order(name, self.key(middle)?)? {
                 // The names go down.
                 Ordering::Less => left = middle + 1,
                 Ordering::Greater => end = middle,
@@ -117,10 +119,7 @@ impl Cache {
         hwcaps: impl Fn() -> &'h [String],
         legacy: impl Fn() -> Option<u64>,
     ) -> Option<&str> {
-        let same = |at: usize| {
-            let key = self.key(at).and_then(|key| self.string(key));
-            key.is_some_and(|key| compare(name, key) == Ordering::Equal)
-        };
+        let same = |at: usize| self.key(at).and_then(|key| self.order(name, key)) == Some(Ordering::Equal);
         let mut first = at;
         while first > 0 && at - first < SAME_MAX && same(first - 1) {
             first -= 1;
@@ -213,10 +212,24 @@ impl Cache {
         Some(if self.big_endian { u32::from_be_bytes(bytes) } else { u32::from_le_bytes(bytes) })
     }
 
+    /// `name` beside the string at `offset`, as [`compare`] has it. Where they first differ decides, unless digits are there;
+    /// only then all of it is looked at.
+    fn order(&self, name: &[u8], offset: u32) -> Option<Ordering> {
+        let rest = self.bytes.get(self.strings.checked_add(offset as usize)?..)?;
+        let same = name.iter().zip(rest).take_while(|(a, b)| a == b && **a != 0).count();
+        let plain = |byte: u8| byte != 0 && !byte.is_ascii_digit();
+        match (name.get(same).copied(), *rest.get(same)?) {
+            (None, 0) => Some(Ordering::Equal),
+            (None, b) if plain(b) => Some(Ordering::Less),
+            (Some(a), b) if plain(a) && (b == 0 || plain(b)) => Some(a.cmp(&b)),
+            _ => Some(compare(name, self.string(offset)?)),
+        }
+    }
+
     fn string(&self, offset: u32) -> Option<&[u8]> {
         let rest = self.bytes.get(self.strings.checked_add(offset as usize)?..)?;
         let seen = rest.get(..STRING_MAX).unwrap_or(rest);
-        seen.get(..memchr::memchr(0, seen)?)
+        seen.get(..One::new(0).find(seen)?)
     }
 }
 

@@ -1,6 +1,6 @@
 //! glibc: ld.so(8), and `_dl_map_object` in its `elf/dl-load.c`.
 
-use std::collections::HashSet;
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
@@ -9,6 +9,7 @@ use crate::closure::How;
 use crate::hints::ld_so_cache;
 use crate::machine::Machine;
 use crate::tokens::{self, Expanded, Token};
+use crate::tree::join;
 use crate::walk::{INTERPRETER, MAIN, Walk};
 
 mod built_in;
@@ -47,7 +48,7 @@ pub(super) fn find(walk: &mut Walk<'_, '_>, name: &str, by: usize) -> Found {
     // What is preloaded by its name into such a program must be set-user-ID itself.
     let mut search = Search { only_setuid: walk.request.secure && walk.preloading, ..Search::default() };
     if name.contains('/') {
-        let path = walk.request.cwd.join(name);
+        let path = join(&walk.request.cwd, name);
         search.asked(&path);
         return search.file(walk, path, How::Path).unwrap_or_else(|| search.nothing());
     }
@@ -112,7 +113,7 @@ fn by_cache(walk: &mut Walk<'_, '_>, search: &mut Search, name: &str, by: usize)
     {
         return None;
     }
-    search.file(walk, walk.request.cwd.join(path), How::Cache)
+    search.file(walk, join(&walk.request.cwd, path), How::Cache)
 }
 
 fn hwcaps<'w>(walk: &'w Walk<'_, '_>, machine: Machine) -> &'w [String] {
@@ -156,10 +157,10 @@ fn library_path(walk: &mut Walk<'_, '_>) -> Directories {
 fn split(walk: &mut Walk<'_, '_>, text: Option<&str>, separators: &[char], of: usize) -> Directories {
     let Some(text) = text.filter(|text| !text.is_empty()) else { return Rc::new([]) };
     let mut out: Vec<Directory> = Vec::new();
-    let mut known = HashSet::new();
+    let mut known = BTreeSet::new();
     for element in text.split(separators) {
         let Some(Expanded { text, origin }) = expand(walk, element, of) else { continue };
-        let path = walk.request.cwd.join(text);
+        let path = join(&walk.request.cwd, text);
         if known.insert(path.clone()) {
             let main_origin = origin && walk.is_executed(of);
             let directory = directory(walk, path, main_origin);

@@ -8,6 +8,7 @@ use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
+use rustix::buffer::spare_capacity;
 use rustix::fs::{AtFlags, CWD, Dir, DirEntry, FileType, Mode, OFlags, RawMode, Stat};
 use rustix::io::Errno;
 
@@ -38,31 +39,35 @@ impl DirTree {
 
     /// Calls the system with a directory and the rest of a path.
     fn at<T>(&self, path: &Path, call: impl FnOnce(BorrowedFd<'_>, &Path) -> Result<T, Errno>) -> io::Result<T> {
-        let path = below(path)?;
-        match self.directory(path) {
-            Some((directory, name)) => Ok(call(directory.as_fd(), name)?),
-            None => Ok(call(self.root.as_fd(), path)?),
+        if let Some((directory, name)) = self.again(path) {
+            return Ok(call(directory.as_fd(), name)?);
         }
+        let path = below(path)?;
+        let bytes = path.as_os_str().as_bytes();
+        if let Some(cut) = bytes.iter().rposition(|&byte| byte == b'/') {
+            let mut last = self.last.borrow_mut();
+            last.0.clear();
+            last.0.extend_from_slice(bytes.get(..cut).unwrap_or_default());
+            last.1 = None;
+        }
+        Ok(call(self.root.as_fd(), path)?)
     }
 
-    /// The directory of a path, if it is worth to be open, and the name in it.
-    fn directory<'p>(&self, path: &'p Path) -> Option<(Rc<OwnedFd>, &'p Path)> {
-        let bytes = path.as_os_str().as_bytes();
-        let cut = bytes.iter().rposition(|&byte| byte == b'/')?;
-        let (directory, name) = (bytes.get(..cut)?, bytes.get(cut + 1..).filter(|name| !name.is_empty())?);
+    /// The directory of a path, if it is the one that was last looked into, and the name in it.
+    fn again<'p>(&self, path: &'p Path) -> Option<(Rc<OwnedFd>, &'p Path)> {
         let mut last = self.last.borrow_mut();
-        if last.0 != directory {
-            last.0.clear();
-            last.0.extend_from_slice(directory);
-            last.1 = None;
+        let (directory, opened) = &mut *last;
+        let rest = path.as_os_str().as_bytes().strip_prefix(b"/")?;
+        let name = rest.strip_prefix(&**directory).filter(|_| !directory.is_empty())?.strip_prefix(b"/")?;
+        if matches!(name, b"" | b"..") || name.contains(&b'/') {
             return None;
         }
-        if last.1.is_none() {
+        if opened.is_none() {
             let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-            let opened = rustix::fs::openat(&self.root, OsStr::from_bytes(directory), flags, Mode::empty());
-            last.1 = opened.ok().map(Rc::new);
+            let found = rustix::fs::openat(&self.root, OsStr::from_bytes(directory), flags, Mode::empty());
+            *opened = found.ok().map(Rc::new);
         }
-        Some((Rc::clone(last.1.as_ref()?), Path::new(OsStr::from_bytes(name))))
+        Some((Rc::clone(opened.as_ref()?), Path::new(OsStr::from_bytes(name))))
     }
 }
 
@@ -83,13 +88,13 @@ impl Tree for DirTree {
         Ok(OsString::from_vec(target.into_bytes()).into())
     }
 
-    fn open(&self, path: &Path) -> io::Result<Box<dyn ReadAt>> {
+    fn open(&self, path: &Path) -> io::Result<Rc<dyn ReadAt>> {
         // A device may act on being opened, so the type is asked for before.
         must_be_regular(self.lstat(path)?.kind)?;
         self.open_regular(path)
     }
 
-    fn open_found(&self, found: &Resolved) -> io::Result<Box<dyn ReadAt>> {
+    fn open_found(&self, found: &Resolved) -> io::Result<Rc<dyn ReadAt>> {
         must_be_regular(found.meta.kind)?;
         self.open_regular(&found.real)
     }
@@ -129,13 +134,13 @@ impl DirTree {
     }
 
     /// Opens what was a regular file a moment ago.
-    fn open_regular(&self, path: &Path) -> io::Result<Box<dyn ReadAt>> {
+    fn open_regular(&self, path: &Path) -> io::Result<Rc<dyn ReadAt>> {
         // Something else may have taken its place: a FIFO would block without NONBLOCK.
         let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
         let file = self.at(path, |at, name| rustix::fs::openat(at, name, flags, Mode::empty()))?;
         let meta = meta(&rustix::fs::fstat(&file)?)?;
         must_be_regular(meta.kind)?;
-        Ok(Box::new(HostFile { file, len: meta.size }))
+        Ok(Rc::new(HostFile { file, len: meta.size }))
     }
 }
 
@@ -206,12 +211,28 @@ impl ReadAt for HostFile {
             let read = match rustix::io::pread(&self.file, &mut *buf, offset) {
                 Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
                 Ok(read) => read,
-                Err(rustix::io::Errno::INTR) => continue,
+                Err(Errno::INTR) => continue,
                 Err(error) => return Err(error.into()),
             };
             buf = buf.get_mut(read..).unwrap_or_default();
             offset += read as u64;
         }
         Ok(())
+    }
+
+    /// Into memory that nobody filled with zeros before.
+    fn read_vec_at(&self, len: usize, offset: u64) -> io::Result<Vec<u8>> {
+        let mut bytes = Vec::with_capacity(len);
+        while bytes.len() < len {
+            let next = offset + bytes.len() as u64;
+            match rustix::io::pread(&self.file, spare_capacity(&mut bytes), next) {
+                Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
+                Ok(_) | Err(Errno::INTR) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        // A vector may have more room than was asked for.
+        bytes.truncate(len);
+        Ok(bytes)
     }
 }

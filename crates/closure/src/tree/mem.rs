@@ -131,9 +131,9 @@ impl Tree for MemTree {
         }
     }
 
-    fn open(&self, path: &Path) -> io::Result<Box<dyn ReadAt>> {
+    fn open(&self, path: &Path) -> io::Result<Rc<dyn ReadAt>> {
         match &self.node(path)?.content {
-            Content::File(bytes) => Ok(Box::new(MemFile(Rc::clone(bytes)))),
+            Content::File(bytes) => Ok(Rc::new(MemFile(Rc::clone(bytes)))),
             _ => Err(io::ErrorKind::InvalidInput.into()),
         }
     }

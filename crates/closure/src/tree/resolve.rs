@@ -3,14 +3,14 @@
 //! It is done here and not by the kernel so that no link leads out of a `--root` tree, so that every link gone through is
 //! known (the jail makes the same ones), and so that a tree in memory follows the same rules.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
-use super::{Kind, Link, Meta, Resolved, Tree};
+use super::{Kind, Link, Meta, Resolved, Tree, join};
 
 /// How many links are gone through before it is called a loop, as in the Linux kernel. FreeBSD gives up after 32.
 pub const LINKS_MAX: usize = 40;
@@ -73,11 +73,11 @@ pub struct Resolver<'t> {
     /// Whether the links gone through are told, and so looked at.
     links: bool,
     /// By the path as it was written, not as it was followed. Paths as strings, since they are compared faster.
-    directories: HashMap<OsString, Directory>,
+    directories: BTreeMap<OsString, Directory>,
     /// The last of them that was there: most files of a closure are in one.
     last: Option<(OsString, Rc<Place>)>,
     /// What is known of names that others share: directories and links, by the path without links.
-    shared: HashMap<OsString, Shared>,
+    shared: BTreeMap<OsString, Shared>,
 }
 
 /// A directory, or a link and what it says.
@@ -147,7 +147,7 @@ impl<'t> Resolver<'t> {
     /// A resolver over `tree`; `caller` is the user id that is trusted beside 0.
     #[must_use]
     pub fn new(tree: &'t dyn Tree, caller: u32) -> Self {
-        Self { tree, caller, links: true, directories: HashMap::new(), last: None, shared: HashMap::new() }
+        Self { tree, caller, links: true, directories: BTreeMap::new(), last: None, shared: BTreeMap::new() }
     }
 
     /// One that follows links and tells none: [`Resolved::links`] is empty. Half the calls, for those who only list.
@@ -212,11 +212,11 @@ impl<'t> Resolver<'t> {
     /// The file `name` in a directory, or the one beside it that a link leads to, as libz.so.1 to libz.so.1.2.13: the most
     /// common way by far, gone without a copy of the way to the directory. None where all has to be followed.
     fn beside(&self, place: &Place, name: &OsStr) -> Option<Result<Resolved, ResolveError>> {
-        let mut real = below(&place.real, name);
+        let mut real = join(&place.real, name);
         // What is called so is mostly a link, and so need not be asked whether it is one.
         let link = place.links.len() < LINKS_MAX && name.as_bytes().windows(4).any(|part| part == b".so.");
         match if link { self.tree.readlink(&real) } else { Err(io::ErrorKind::InvalidInput.into()) } {
-            Ok(to) if is_name(to.as_os_str()) => real = below(&place.real, to.as_os_str()),
+            Ok(to) if is_name(to.as_os_str()) => real = join(&place.real, &*to),
             Err(error) if error.kind() == io::ErrorKind::InvalidInput => {}
             _ => return None,
         }
@@ -290,7 +290,7 @@ impl<'t> Resolver<'t> {
                 }
                 _ => {}
             }
-            let below = place.real.join(name);
+            let below = join(&place.real, name);
             let Shared { meta, to } = match self.look(&below) {
                 Ok(found) => found,
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {
@@ -349,17 +349,6 @@ impl<'t> Resolver<'t> {
         let sticky = directory.mode & 0o1000 != 0;
         !trusted(directory.uid) || (open && !(sticky && trusted(entry.uid)))
     }
-}
-
-/// A name in a directory. `Path::join` would look at each name of the path.
-fn below(directory: &Path, name: &OsStr) -> PathBuf {
-    let mut path = OsString::with_capacity(directory.as_os_str().len() + 1 + name.len());
-    path.push(directory);
-    if directory.as_os_str() != "/" {
-        path.push("/");
-    }
-    path.push(name);
-    path.into()
 }
 
 /// Whether it is one name, and none that leads elsewhere.

@@ -17,7 +17,7 @@ fn parse(bytes: &[u8]) -> bool {
     let mut tree = MemTree::new();
     tree.file("/f", bytes);
     let file = tree.open(Path::new("/f")).unwrap();
-    let open = || tree.open(Path::new("/f")).map(Into::into);
+    let open = || tree.open(Path::new("/f"));
     Object::parse(&*file).map(|object| (*object.functions(open), *object.paths(open))).is_ok()
 }
 

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 
 use thinjail_closure::tree::{DirTree, FileId, Kind, Meta, ReadAt, Tree};
 use thinjail_plan::path::HostPath;
@@ -137,10 +138,10 @@ impl Tree for PlannedTree<'_> {
         }
     }
 
-    fn open(&self, path: &Path) -> io::Result<Box<dyn ReadAt>> {
+    fn open(&self, path: &Path) -> io::Result<Rc<dyn ReadAt>> {
         match self.place(path)? {
             Place::Host(path) => self.host.open(&path),
-            Place::Node { node: Node::File { bytes, .. }, .. } => Ok(Box::new(Bytes(bytes.to_vec()))),
+            Place::Node { node: Node::File { bytes, .. }, .. } => Ok(Rc::new(Bytes(bytes.to_vec()))),
             Place::Node { .. } => Err(io::ErrorKind::InvalidInput.into()),
         }
     }

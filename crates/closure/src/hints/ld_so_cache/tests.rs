@@ -166,3 +166,39 @@ fn of_two_caches_the_first_counts_and_one_of_another_machine_does_not() {
     assert_eq!(merge(&first, b"no cache"), first);
     assert_eq!(merge(b"", &first), b"");
 }
+
+#[test]
+fn names_are_in_one_order_whether_all_of_them_is_looked_at_or_not() {
+    let names: [&[u8]; 22] = [
+        b"",
+        b"a",
+        b"a1",
+        b"a01",
+        b"a10",
+        b"a9",
+        b"a9b",
+        b"a10b",
+        b"ab",
+        b"a.so.1",
+        b"a.so.1.2",
+        b"a.so.2",
+        b"a.so.10",
+        b"1",
+        b"01",
+        b"a99999999999",
+        b"a999999999991",
+        b"a\0",
+        b"a\0b",
+        b"a1\0",
+        b"\xff",
+        b"a\xff",
+    ];
+    for key in names.iter().filter(|key| !key.contains(&0)) {
+        let bytes = [b"x", *key, b"\0b"].concat();
+        let cache = Cache { bytes, ..Cache::default() };
+        for name in names {
+            assert_eq!(cache.order(name, 1), Some(compare(name, key)), "{name:?} {key:?}");
+        }
+    }
+    assert_eq!(Cache { bytes: b"xab".to_vec(), ..Cache::default() }.order(b"ab", 1), None, "it has no end");
+}
