@@ -33,10 +33,10 @@ use crate::exit_code::Exit;
 use crate::profile::{self, Layer, Profile};
 use crate::report::Failure;
 
-/// Does what was asked for.
-pub(crate) fn execute(args: Args, subject: &Subject, clock: Clock) -> Result<Exit, Failure> {
+/// Does what was asked for. None of the verbs is put in line: each start would touch the stack that any of them needs.
+pub(crate) fn execute(args: Args, subject: &Subject, clock: Option<Clock>) -> Result<Exit, Failure> {
     match args.verb {
-        Verb::Run(run) => run::execute(run, subject, clock),
+        Verb::Run(run) => run::execute(run, subject, clock.unwrap_or_else(Clock::start)),
         Verb::Start(start) => start::execute(start, subject),
         Verb::Exec(args) => exec::execute(args),
         Verb::Shell(args) => exec::shell(args),

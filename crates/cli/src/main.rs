@@ -24,11 +24,12 @@ thinjail_sys::start!(thinjail);
 
 #[cfg_attr(test, allow(dead_code, reason = "the test harness brings its own main"))]
 fn thinjail(argv: Vec<OsString>) -> i32 {
-    let clock = Clock::start();
     bug::report_panics();
     args::remember(&argv);
     // A command line that can't be parsed may still be one of `run`, whose exit codes are the program's.
     let verb = argv.get(1).and_then(|verb| verb.to_str()).unwrap_or_default().to_owned();
+    // No other verb tells times, and the first question for the time takes one of its own.
+    let clock = (verb == "run").then(Clock::start);
     let running = ["run", "exec", "shell"].contains(&verb.as_str());
     let done = match Args::parse(&argv) {
         Ok((args, subject)) => commands::execute(args, &subject, clock),

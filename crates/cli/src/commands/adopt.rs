@@ -47,6 +47,7 @@ struct Found {
 }
 
 /// Shows it, puts it in place, and back unless it is healthy.
+#[inline(never)]
 pub(super) fn execute(args: &Adopt) -> Result<Exit, Failure> {
     profiles::check_name(&args.service)?;
     if !rustix::process::geteuid().is_root() {

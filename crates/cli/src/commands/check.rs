@@ -9,6 +9,7 @@ use crate::exit_code::Exit;
 use crate::report::{self, Failure};
 
 /// Prints every problem, or that there is none.
+#[inline(never)]
 pub(super) fn execute(args: Ask, subject: &Subject) -> Result<Exit, Failure> {
     let source = Source::of(&args.host)?;
     let asked = asked(subject, args.about.profile, args.about.wanted, source.kind(), false)?;

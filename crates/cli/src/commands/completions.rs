@@ -13,6 +13,7 @@ use crate::profile;
 use crate::report::{self, Failure};
 
 /// Prints them.
+#[inline(never)]
 pub(super) fn execute(args: &Completions) -> Result<Exit, Failure> {
     let generated = |shell: fn(&mut clap::Command, &mut Vec<u8>)| {
         let mut text = Vec::new();

@@ -7,6 +7,7 @@ use crate::exit_code::Exit;
 use crate::report::{self, Failure};
 
 /// Prints every finding. The answer is no where no jail works.
+#[inline(never)]
 pub(super) fn execute(args: &Doctor) -> Result<Exit, Failure> {
     let found = doctor();
     let works = found.iter().all(|finding| finding.state != State::Fails);

@@ -21,6 +21,7 @@ use crate::profile::check_name;
 use crate::report::{self, Failure};
 
 /// Shows the service, and puts it in place.
+#[inline(never)]
 pub(super) fn enable(args: Enable, subject: &Subject) -> Result<Exit, Failure> {
     let init = args.of.init.map_or_else(running, |init| Ok(init.into()))?;
     let (_, spec) = wanted(subject, args.of.profile.clone(), Wanted::default(), init.system())?;
@@ -215,6 +216,7 @@ fn put(record: &Record, text: &Text, now: bool) -> Result<(), Failure> {
 }
 
 /// Takes a service back.
+#[inline(never)]
 pub(super) fn disable(args: &Disable) -> Result<Exit, Failure> {
     check_name(&args.name)?;
     let name = args.service.as_ref().unwrap_or(&args.name);

@@ -31,6 +31,7 @@ const TOOLS: [&str; 24] = [
 ];
 
 /// Runs the program to its end.
+#[inline(never)]
 pub(super) fn execute(args: Exec) -> Result<Exit, Failure> {
     let Exec { user, tty, programs, words } = args;
     let mut words = words.into_iter();
@@ -39,6 +40,7 @@ pub(super) fn execute(args: Exec) -> Result<Exit, Failure> {
 }
 
 /// The same for a shell. What is piped into it is no terminal, and needs none.
+#[inline(never)]
 pub(super) fn shell(args: OwnShell) -> Result<Exit, Failure> {
     let OwnShell { user, programs, name } = args;
     let terminal = std::io::stdin().is_terminal();

@@ -10,6 +10,7 @@ use crate::exit_code::Exit;
 use crate::report::{self, Failure};
 
 /// Prints the steps that put the path inside, and why each is there.
+#[inline(never)]
 pub(super) fn execute(args: Explain, subject: &Subject) -> Result<Exit, Failure> {
     let path = RootPath::new(args.path())
         .map_err(|error| Failure::usage("explain a path inside").cause(error).help("write it from the root on"))?;

@@ -6,6 +6,7 @@ use crate::exit_code::Exit;
 use crate::report::{self, Failure};
 
 /// Prints the facts as JSON, for `--facts`.
+#[inline(never)]
 pub(super) fn execute(args: Ask, subject: &Subject) -> Result<Exit, Failure> {
     let source = Source::of(&args.host)?;
     let (_, spec) = wanted(subject, args.about.profile, args.about.wanted, source.kind())?;

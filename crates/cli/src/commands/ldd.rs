@@ -5,7 +5,9 @@ mod list;
 mod tree;
 mod why;
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 use thinjail_closure::closure::{Closure, FindError, Finder, Request, Role, System};
@@ -20,6 +22,7 @@ use crate::report::{self, Failure};
 const ROOT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 /// Prints the files of each program in turn, and then what is missing.
+#[inline(never)]
 pub(super) fn execute(args: &Ldd) -> Result<Exit, Failure> {
     let root = args.root.as_deref().unwrap_or(Path::new("/"));
     let tree = DirTree::open_root(root)
@@ -69,8 +72,8 @@ fn request(other_root: bool) -> Result<Request, Failure> {
     }
     request.cwd = std::env::current_dir().map_err(|error| Failure::new("find the current directory").cause(error))?;
     request.env = std::env::vars_os()
+        .filter(|(name, _)| name == "PATH" || name.as_bytes().starts_with(b"LD_"))
         .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
-        .filter(|(name, _)| name == "PATH" || name.starts_with("LD_"))
         .collect::<BTreeMap<_, _>>();
     Ok(request)
 }
@@ -177,14 +180,15 @@ impl Form {
 }
 
 /// A path on one line of the terminal: no control character of its own breaks it.
-fn shown(path: &Path) -> String {
+fn shown(path: &Path) -> Cow<'_, str> {
     let text = path.to_string_lossy();
-    if !text.contains(char::is_control) {
-        return text.into_owned();
+    let plain = text.bytes().all(|byte| byte.is_ascii_graphic() || byte == b' ');
+    if plain || !text.contains(char::is_control) {
+        return text;
     }
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
         if c.is_control() { out.extend(c.escape_default()) } else { out.push(c) }
     }
-    out
+    out.into()
 }

@@ -14,6 +14,7 @@ use crate::profile::check_name;
 use crate::report::{self, Failure};
 
 /// Does what was asked for.
+#[inline(never)]
 pub(super) fn execute(verb: Life) -> Result<Exit, Failure> {
     match verb {
         Life::Stop(args) => stop(&args.name),

@@ -12,6 +12,7 @@ use crate::report::{self, Failure};
 const WIDEST: usize = 48;
 
 /// Prints the plan, or where each value of its profile is written.
+#[inline(never)]
 pub(super) fn execute(args: Plan, subject: &Subject) -> Result<Exit, Failure> {
     let source = Source::of(&args.host)?;
     if args.origin {

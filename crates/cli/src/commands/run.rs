@@ -14,6 +14,7 @@ use crate::exit_code::Exit;
 use crate::report::{self, Failure};
 
 /// Builds the jail, runs the program, and says how it ended.
+#[inline(never)]
 pub(super) fn execute(args: Run, subject: &Subject, mut clock: Clock) -> Result<Exit, Failure> {
     let planned = Planned::new(subject, args.about);
     let written = planned.read()?;

@@ -6,6 +6,7 @@ use crate::exit_code::Exit;
 use crate::report::{self, Failure};
 
 /// Prints it.
+#[inline(never)]
 pub(super) fn execute() -> Result<Exit, Failure> {
     report::answer(&report::json(&schema())?)?;
     Ok(Exit::Ok)

@@ -10,6 +10,7 @@ use crate::exit_code::Exit;
 use crate::report::{self, Failure};
 
 /// Builds the jail, and comes back once the program is ready.
+#[inline(never)]
 pub(super) fn execute(args: Start, subject: &Subject) -> Result<Exit, Failure> {
     let planned = planned(args, subject)?;
     let written = planned.read()?;
@@ -17,6 +18,7 @@ pub(super) fn execute(args: Start, subject: &Subject) -> Result<Exit, Failure> {
 }
 
 /// The same, after the one that runs was stopped. Whatever can be found out before is found out before.
+#[inline(never)]
 pub(super) fn again(args: Start, subject: &Subject) -> Result<Exit, Failure> {
     let planned = planned(args, subject)?;
     let written = planned.read()?;

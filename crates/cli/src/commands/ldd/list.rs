@@ -1,6 +1,6 @@
 //! The plain form: absolute paths, one a line, each once.
 
-use std::collections::HashSet;
+use std::collections::BTreeSet;
 use std::ffi::OsString;
 
 use thinjail_closure::closure::Closure;
@@ -10,12 +10,12 @@ use super::shown;
 /// What is printed already.
 pub(super) struct List {
     several: bool,
-    printed: HashSet<OsString>,
+    printed: BTreeSet<OsString>,
 }
 
 impl List {
     pub(super) fn of(programs: usize) -> Self {
-        Self { several: programs > 1, printed: HashSet::new() }
+        Self { several: programs > 1, printed: BTreeSet::new() }
     }
 
     /// The paths that no program before this one needed.

@@ -46,7 +46,7 @@ fn line(out: &mut String, level: usize, text: &str) {
 fn of(member: &Member) -> String {
     let path = shown(&member.path);
     match (member.role, member.how) {
-        (_, How::Asked) => path,
+        (_, How::Asked) => path.into_owned(),
         (Role::Interpreter, _) => format!("{path} (interpreter)"),
         (Role::Script, How::Path) => format!("{path} (runs it)"),
         (_, How::Path) => format!("{path} (by its path)"),

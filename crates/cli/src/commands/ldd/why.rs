@@ -48,7 +48,7 @@ fn wanted<'c>(closure: &'c Closure, library: &str) -> Option<&'c Member> {
 fn line(member: &Member) -> String {
     let path = shown(&member.path);
     match (member.role, member.how) {
-        (_, How::Asked) => path,
+        (_, How::Asked) => path.into_owned(),
         (Role::Interpreter, _) => format!("is started by its interpreter {path}"),
         (Role::Script, _) => format!("is run by {path}, found by {}", member.how),
         (Role::Program | Role::Library, how) => {
