@@ -275,3 +275,40 @@ fn an_init_system_whose_services_are_not_adopted_is_named() {
     tells(&["adopt", name]).run().expect_code(1).expect_stderr(&[why, "help: "]);
     etc::assert_same(&before, &etc::now());
 }
+
+/// What a README shows of commands that root types, each with what it prints.
+fn screen(readme: &str, first: &str) -> Vec<(String, String)> {
+    let block = readme.split("```").find(|block| block.starts_with(&format!("console\n# {first}\n"))).unwrap();
+    let commands = block.split("\n# ").skip(1);
+    commands.map(|shown| shown.split_once('\n').unwrap()).map(|(line, said)| (line.into(), said.into())).collect()
+}
+
+/// Without what is another each time, and without the width of columns.
+fn constant(table: &str) -> Vec<Vec<&str>> {
+    let number = |word: &&str| word.chars().all(|c| c.is_ascii_digit());
+    table.lines().map(|line| line.split_whitespace().filter(|word| !number(word)).collect()).collect()
+}
+
+#[test]
+fn the_screen_of_an_adoption_in_the_readme_is_what_is_printed() {
+    let Some(System::Systemd) = need!(here()) else { return };
+    let shipped = Shipped::started(System::Systemd, NGINX);
+    let own = binary::thinjail().canonicalize().unwrap();
+    let screen = screen(include_str!("../../../README.md"), "thinjail adopt nginx");
+    let lines: Vec<&str> = screen.iter().map(|(line, _)| line.as_str()).collect();
+    assert_eq!(lines, ["thinjail adopt nginx", "thinjail list", "thinjail adopt --undo nginx"]);
+    for (line, shown) in screen {
+        let words: Vec<&str> = line.split(' ').skip(1).collect();
+        let done = tells(&words).run();
+        done.expect_code(0);
+        // What it does is shown before it is done, and what came of it is said on standard error.
+        let said = format!("{}{}", done.stdout, done.stderr);
+        let shown = format!("{}\n", shown.trim_end());
+        match words[0] {
+            "list" => assert_eq!(constant(&said), constant(&shown)),
+            _ => assert_eq!(said.replace(own.to_str().unwrap(), "/usr/local/bin/thinjail"), shown),
+        }
+    }
+    shipped.is_back();
+    shipped.stops();
+}
