@@ -240,6 +240,68 @@ fn what_the_daemon_has_left_in_its_directory_is_told_and_never_removed() {
 }
 
 #[test]
+fn what_a_killed_daemon_has_left_in_its_directory_goes_and_what_is_another_s_stays() {
+    need!(skip::namespaces());
+    let _alone = alone();
+    let daemon = Daemon::new("rest");
+    let profile = fs::read_to_string(daemon.profiles.join(format!("{}.toml", daemon.name))).unwrap();
+    daemon.temp.profile(&daemon.name, &format!("{profile}restart = \"on-failure\"\nrestart-delay = \"10ms\"\n"));
+    let before = daemon.snapshot();
+    let nobody = Some(65534);
+    let own = |path: &Path| std::os::unix::fs::lchown(path, nobody, nobody).unwrap();
+    let fill = || {
+        let run = daemon.run_dir();
+        assert_eq!(fs::read_dir(&run).unwrap().count(), 0);
+        fs::create_dir_all(run.join("below/deeper")).unwrap();
+        fs::write(run.join("below/deeper/file"), "").unwrap();
+        fs::write(run.join("daemon.pid"), "17").unwrap();
+        std::os::unix::fs::symlink(daemon.temp.path().join("data"), run.join("link")).unwrap();
+        drop(std::os::unix::net::UnixListener::bind(run.join("socket")).unwrap());
+        for name in ["below/deeper/file", "below/deeper", "below", "daemon.pid", "link", "socket"] {
+            own(&run.join(name));
+        }
+        run
+    };
+    daemon.ask("start").expect_code(0);
+    // It is started again in a directory that is as new.
+    fill();
+    let main = daemon.number("pid");
+    send(main, Signal::KILL);
+    wait::until_true("it is started again", || {
+        let said = daemon.thinjail(&["status", "--json", &daemon.name]).stdout;
+        let said: serde_json::Value = serde_json::from_str(&said).unwrap_or_default();
+        said["restarts"] == 1 && said["stage"] == "running"
+    });
+    fill();
+    daemon.ask("stop").expect_code(0);
+    daemon.assert_as(&before);
+    // What is somebody else's stays, wherever it lies, and whatever has been mounted there since.
+    daemon.ask("start").expect_code(0);
+    let run = fill();
+    let (foreign, mounted) = (run.join("foreign"), run.join("mounted"));
+    for dir in [&foreign, &mounted] {
+        fs::create_dir(dir).unwrap();
+    }
+    own(&mounted);
+    fs::write(foreign.join("his"), "").unwrap();
+    own(&foreign.join("his"));
+    fs::write(run.join("below/root"), "").unwrap();
+    let data = daemon.temp.path().join("data");
+    own(&data);
+    fs::write(data.join("own"), "").unwrap();
+    own(&data.join("own"));
+    rustix::mount::mount_bind(&data, &mounted).unwrap();
+    let stopped = daemon.ask("stop");
+    let kept = [foreign.join("his"), run.join("below/root"), data.join("own"), data.join("user")];
+    let lost: Vec<_> = kept.iter().filter(|path| !path.exists()).collect();
+    rustix::mount::unmount(&mounted, rustix::mount::UnmountFlags::empty()).unwrap();
+    assert!(lost.is_empty(), "{lost:?}");
+    stopped.expect_code(1).expect_stderr(&["remove the directory", "not empty", "help: "]);
+    assert!(!run.join("daemon.pid").exists() && !run.join("below/deeper").exists() && !run.join("link").exists());
+    fs::remove_dir_all(&run).unwrap();
+}
+
+#[test]
 fn a_run_in_a_directory_that_an_earlier_one_left_full_keeps_it_and_takes_it_back() {
     need!(skip::namespaces());
     let _alone = alone();

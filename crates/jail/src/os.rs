@@ -19,6 +19,7 @@ pub(crate) mod fake;
 pub(crate) mod freebsd;
 pub(crate) mod host_dir;
 pub(crate) mod host_file;
+pub(crate) mod host_rest;
 #[cfg(target_os = "linux")]
 pub(crate) mod linux;
 

@@ -259,7 +259,11 @@ fn columns(step: &Step) -> [String; 3] {
     let row = |verb: &str, at: &dyn fmt::Display, what: String| [verb.to_string(), at.to_string(), what];
     match step {
         Step::MakeHostDir { path, mode, uid, gid, keep } => {
-            let after = if *keep { "stays" } else { "removed at the end if empty" };
+            let after = match (keep, uid) {
+                (true, _) => "stays",
+                (false, 0) => "removed at the end if empty",
+                (false, _) => "removed at the end with its owner's files",
+            };
             row("make dir", path, format!("{}, {after}", owner(*mode, *uid, *gid)))
         }
         Step::MakeCgroup { parent, name, settings, .. } => {

@@ -228,7 +228,7 @@ mod mounts {
     #[test]
     fn of_a_daemons_own_directories_belong_to_it() {
         let plan = plan("run-dir = \"app\"\nstate-dir = \"app\"");
-        assert!(at(&plan, "make dir", "/run/app").contains("0755 33:33, removed at the end if empty"));
+        assert!(at(&plan, "make dir", "/run/app").contains("0755 33:33, removed at the end with its owner's files"));
         assert!(at(&plan, "make dir", "/var/lib/app").contains("0750 33:33, stays"));
         assert!(at(&plan, "bind", "/run/app").contains("read-write, no exec"));
     }

@@ -7,7 +7,7 @@ use rustix::fs::{self, AtFlags, FlockOperation, Gid, Mode, OFlags, Uid};
 use rustix::io::Errno;
 use thinjail_plan::path::HostPath;
 
-use super::{End, StepError};
+use super::{End, StepError, host_rest};
 use crate::journal::Entry;
 use crate::journal::undo::{Undo, may_be_ours};
 use crate::life;
@@ -166,7 +166,12 @@ pub(crate) fn remove(wanted: Wanted<'_>, id: Option<Identity>, entry: &Entry, en
     if !look::stands_at(&parent, name, &fd).map_err(refused)? {
         return Ok(());
     }
-    // rmdir(2) takes empty directories only: what a daemon left in there stays, and is told of.
+    if host_rest::may_be_removed(wanted) {
+        let within = id.map_or_else(|| look::identity(&fd, ""), Ok).map_err(refused)?;
+        // What could not be removed keeps the directory, and that is told.
+        let _ = host_rest::remove(&fd, wanted.uid, within);
+    }
+    // rmdir(2) takes empty directories only: what else was left in there stays, and is told of.
     fs::unlinkat(&parent, name, AtFlags::REMOVEDIR).map_err(|error| refused(error.into()))
 }
 
