@@ -17,6 +17,7 @@ mod start;
 mod supervisor;
 
 use std::io;
+use std::os::fd::AsRawFd;
 use std::time::{Duration, Instant};
 
 use rustix::pipe::{PipeFlags, pipe_with};
@@ -96,10 +97,16 @@ impl Engine {
         let result = match made {
             Ok(_) => {
                 clock.phase("root");
-                let result = run_applied(plan, (params, &hooks), &mut os, journal, &self.signals, clock, service);
+                let mut guardian = None;
+                let watched = (&self.signals, &mut guardian);
+                let result = run_applied(plan, (params, &hooks), &mut os, journal, watched, clock, service);
                 os.let_go();
                 let end = if result.is_err() { End::Failed } else { End::Stopped };
                 teardown(&mut os, journal, end, &mut |error| service.observer().left(&error.describe()));
+                // Not sooner: until now there was something to be taken down.
+                if let Some(guardian) = guardian {
+                    guardian.end();
+                }
                 result
             }
             Err(error) => Err(step_failed(error)),
@@ -178,7 +185,7 @@ fn run_applied(
     (mut params, hooks): (Params, &Hooks<'_>),
     os: &mut Host,
     journal: &mut Journal,
-    signals: &Signals,
+    (signals, watching): (&Signals, &mut Option<Guardian>),
     mut clock: Clock,
     service: &mut Service<'_>,
 ) -> Result<(), RunError> {
@@ -188,7 +195,9 @@ fn run_applied(
     params.set_path(os.root());
     let name = params.name().to_owned();
     let (outlets, words) = outlets(plan, service)?;
-    service.listen(words.or(os.take_socket().map(Words::Socket)));
+    let socket = os.take_socket();
+    let socket_number = socket.as_ref().map(AsRawFd::as_raw_fd);
+    service.listen(words.or(socket.map(Words::Socket)));
     let child = Child::prepare(plan, params, hooks.any(&BEFORE) || !plan.before_start.is_empty(), outlets)?;
     let (pid_number, mut pidfile) = match &plan.pidfile {
         Some(path) => Pidfile::claim_written(path, journal).map(|(number, pidfile)| (Some(number), Some(pidfile)))?,
@@ -199,13 +208,13 @@ fn run_applied(
     // From here on, what is left of the jail is taken back with the rest, whatever happens.
     let number = journal.will(undo).map_err(RunError::unwritten)?;
     let relay = os.take_log().map(Relay::new).transpose()?;
-    let not_its = plan.exec.descriptors.iter().copied().chain(relay.iter().flat_map(Relay::descriptors));
-    let guardian = Guardian::start(os, journal, pidfile.take(), &not_its.collect::<Vec<_>>(), &name)?;
-    let (guardian, mut pidfile) = guardian;
+    // A socket inside would keep the root busy.
+    let inside = relay.iter().flat_map(Relay::descriptors).chain(socket_number);
+    let not_its = plan.exec.descriptors.iter().copied().chain(inside).collect::<Vec<_>>();
+    let (guardian, mut pidfile) = Guardian::start(os, journal, pidfile.take(), &not_its, &name)?;
+    let guardian = watching.insert(guardian);
     let signals = (signals, relay.as_ref());
-    let result =
-        run_guarded(plan, (child, hooks), &guardian, (pidfile.as_mut(), journal), signals, &mut clock, service);
-    guardian.end();
+    let result = run_guarded(plan, (child, hooks), guardian, (pidfile.as_mut(), journal), signals, &mut clock, service);
     tell(hooks, "exec.poststop", service.observer());
     if supervisor::gone(&name, os.root()) {
         journal.undone(number);

@@ -185,6 +185,26 @@ fn the_next_start_takes_away_what_was_left() {
     before.assert_same_now(&[temp.path()]);
 }
 
+#[test]
+fn a_runner_that_is_killed_when_its_jail_has_ended_leaves_nothing_either() {
+    need!(skip::root());
+    let _alone = alone();
+    let temp = TempDir::new();
+    // Between the end of the jail and that of its mounts.
+    let more = "[freebsd.params]\n\"exec.poststop\" = \"sleep 3\"\n";
+    up(&temp, "guarded", more).stop();
+    let before = Snapshot::take(&[temp.path()]);
+    let mut jail = up(&temp, "guarded", more);
+    jail.signal(Signal::TERM);
+    wait::until_true("the hook runs", || {
+        Process::below(jail.pid()).iter().any(|one| one.jid == 0 && one.name == "sleep")
+    });
+    jail.signal(Signal::KILL);
+    wait::until_true("the runner ends", || jail.ended().is_some());
+    before.assert_same_within(Duration::from_secs(30), &[temp.path()]);
+    assert!(!thinjail(["clean", "--all"]).run().stderr.contains("had been killed"));
+}
+
 /// The names of all jails, those too that only something that has ended holds.
 fn jails_and_dying() -> Vec<String> {
     let said = Command::new("jls").args(["-d", "name"]).output().unwrap();

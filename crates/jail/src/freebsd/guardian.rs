@@ -53,10 +53,13 @@ impl Guardian {
         self.pid
     }
 
-    /// It is not needed any more: the supervisor takes everything down itself.
+    /// It is not needed any more: the supervisor has taken everything down itself. One that was killed was reaped with the others, and
+    /// its pid may be somebody else's by now.
     pub(super) fn end(self) {
-        let _ = kill_process(self.pid, Signal::KILL);
-        let _ = waitpid(Some(self.pid), WaitOptions::empty());
+        if let Ok(None) = waitpid(Some(self.pid), WaitOptions::NOHANG) {
+            let _ = kill_process(self.pid, Signal::KILL);
+            let _ = waitpid(Some(self.pid), WaitOptions::empty());
+        }
     }
 }
 

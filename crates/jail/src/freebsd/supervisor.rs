@@ -127,7 +127,10 @@ impl Jail {
 
     /// Whether processes are left that were started in it: all descendants of ours but the guardian.
     fn others(&self) -> bool {
-        let guardian = usize::from(rustix::process::test_kill_process(self.guardian).is_ok());
+        // Killed and reaped, its pid may be somebody else's.
+        let own = rustix::process::getpid().as_raw_nonzero().get();
+        let of_guardian = kinfo::parent(self.guardian.as_raw_nonzero().get());
+        let guardian = usize::from(of_guardian.is_ok_and(|parent| parent == own));
         get_reaper_status(None).is_ok_and(|status| status.descendants > guardian)
     }
 
