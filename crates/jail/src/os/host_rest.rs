@@ -66,6 +66,8 @@ fn one<D: AsFd>(directory: D, name: &CStr, uid: u32, within: Identity, deepest: 
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
+
     use thinjail_plan::path::HostPath;
 
     use super::{Wanted, may_be_removed};
