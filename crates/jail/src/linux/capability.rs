@@ -1,6 +1,7 @@
 //! capabilities(7) by name.
 
-use rustix::thread::CapabilitySet;
+use rustix::io::Errno;
+use rustix::thread::{self, CapabilitySet};
 
 /// In the order of their numbers; linux/capability.h.
 const NAMES: [&str; 41] = [
@@ -49,6 +50,24 @@ const NAMES: [&str; 41] = [
 
 /// How many numbers there can be.
 pub(super) const LAST: u32 = 63;
+
+/// Takes all but these out of the bounding set: what execve(2) may give to this process and to those that it starts. It has
+/// them itself as before. Who is `powerless` has none to lose, and gets none by no_new_privs.
+pub(super) fn bound(kept: CapabilitySet, powerless: bool) -> Result<(), Errno> {
+    for number in 0..=LAST {
+        let one = one(number);
+        if kept.contains(one) {
+            continue;
+        }
+        match thread::remove_capability_from_bounding_set(one) {
+            // Past the last one that this kernel has.
+            Err(Errno::INVAL) => break,
+            Err(Errno::PERM) if powerless => break,
+            other => other?,
+        }
+    }
+    Ok(())
+}
 
 /// The set of these; the first name that is none otherwise.
 pub(super) fn set(names: &[String]) -> Result<CapabilitySet, &str> {

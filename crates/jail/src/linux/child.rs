@@ -229,6 +229,7 @@ impl Child {
             if let Some(terminal) = terminal {
                 exec::take_terminal(terminal).map_err(|(phase, errno)| Failure { phase, index: 0, errno })?;
             }
+            self.bound()?;
             self.drop_privileges()?;
             // The change of ids has cleared it.
             init::die_with_supervisor(life.as_fd()).map_err(at(Phase::Guard))
@@ -268,6 +269,8 @@ impl Child {
             rustix::io::write(group, b"0").map_err(at(Phase::Group))?;
         }
         let proc = self.enter_namespaces()?;
+        // One system call for each capability there is, while the supervisor still builds the tree.
+        self.bound()?;
         if !self.landlocked {
             marks[0] = now();
             take_tree(life.as_fd(), proc.as_ref(), marks)?;
@@ -351,6 +354,12 @@ impl Child {
         }
     }
 
+    /// No capability but the named ones comes with an execve(2) of this process or those that it starts.
+    fn bound(&self) -> Result<(), Failure> {
+        capability::bound(self.capabilities, self.landlocked && self.groups.is_none()).map_err(at(Phase::Capabilities))
+    }
+
+    /// What comes behind [`Self::bound`], which has to be done before.
     fn drop_privileges(&self) -> Result<(), Failure> {
         self.begin_session()?;
         match join_session_keyring() {
@@ -397,21 +406,8 @@ impl Child {
         rustix::process::chdir(self.chdir.as_c_str()).map_err(at(Phase::Chdir))
     }
 
-    /// Bounding set, groups, group, user, then exactly the named capabilities.
+    /// Groups, group, user, then exactly the named capabilities.
     fn take_ids(&self) -> Result<(), Failure> {
-        for number in 0..=capability::LAST {
-            let one = capability::one(number);
-            if self.capabilities.contains(one) {
-                continue;
-            }
-            match thread::remove_capability_from_bounding_set(one) {
-                // Past the last one that this kernel has.
-                Err(Errno::INVAL) => break,
-                // Who is not root has none to lose, and gets none by no_new_privs.
-                Err(Errno::PERM) if self.landlocked && self.groups.is_none() => break,
-                other => other.map_err(at(Phase::Capabilities))?,
-            }
-        }
         let keep = !self.uid.is_root() && !self.capabilities.is_empty();
         if keep {
             thread::set_keep_capabilities(true).map_err(at(Phase::Capabilities))?;

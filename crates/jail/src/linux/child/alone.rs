@@ -133,6 +133,7 @@ impl Child {
         }
         // A socket that is handed on may get its number.
         drop(proc);
+        self.bound()?;
         self.drop_privileges()
     }
 }
