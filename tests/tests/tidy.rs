@@ -43,6 +43,15 @@ fn no_file_is_named_after_nothing() {
 }
 
 #[test]
+fn nothing_that_was_built_is_kept() {
+    // Of a release's archive git knows nothing, and nothing is to be committed there.
+    let root = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
+    let kept = std::process::Command::new("git").args(["-C", root, "ls-files"]).output();
+    let kept = kept.map(|output| String::from_utf8_lossy(&output.stdout).into_owned()).unwrap_or_default();
+    assert_none(&checks::built(&kept));
+}
+
+#[test]
 fn nothing_is_left_for_later_or_ignored() {
     assert_none(&checks::marks(&Sources::read()));
 }

@@ -157,6 +157,12 @@ pub(crate) fn names(sources: &Sources) -> Vec<String> {
         .collect()
 }
 
+/// Of the names that git keeps, those of what was built. [`Sources`] passes over it.
+pub(crate) fn built(kept: &str) -> Vec<String> {
+    let target = |path: &str| path.split('/').any(|part| part == "target");
+    kept.lines().filter(|path| target(path)).map(|path| format!("{path}: is no source")).collect()
+}
+
 pub(crate) fn marks(sources: &Sources) -> Vec<String> {
     // Put together here, or this file would be the first to fail.
     const WORDS: &[&str] = &[concat!("TO", "DO"), concat!("FIX", "ME"), concat!("XX", "X")];

@@ -98,6 +98,11 @@ fn a_name_that_says_nothing_is_found() {
 }
 
 #[test]
+fn what_was_built_is_found() {
+    assert_eq!(checks::built("Cargo.toml\nfuzz/target/debug/x\ntarget/y\ndocs/target.md\n").len(), 2);
+}
+
+#[test]
 fn a_mark_for_later_is_found() {
     for mark in [concat!("// TO", "DO: later"), concat!("to", "do!()"), concat!("#[ig", "nore = \"slow\"]")] {
         assert_eq!(faults(checks::marks, "crates/plan/src/a.rs", mark), 1, "{mark}");
