@@ -123,6 +123,22 @@ fn a_script_written_for_the_port_runs_unchanged_and_leaves_nothing() {
 }
 
 #[test]
+fn no_service_jail_is_made_around_such_a_script() {
+    need!(skip::program("service"));
+    let temp = TempDir::new();
+    let library = temp.file("rc.subr.jail", LIBRARY).display().to_string();
+    let said = |before: &str| {
+        let script = format!(". /etc/rc.subr; {before}; . {library}; echo \"$x_svcj\"");
+        let done = Command::new("sh").args(["-c", &script]).output().unwrap();
+        assert_eq!(String::from_utf8_lossy(&done.stderr), "");
+        String::from_utf8_lossy(&done.stdout).into_owned()
+    };
+    assert_eq!(said("name=x; x_svcj=YES"), "NO\n");
+    // Read too early, it knows no name, and breaks nothing.
+    assert_eq!(said("x_svcj=YES"), "YES\n");
+}
+
+#[test]
 fn what_is_no_root_of_a_jail_is_refused() {
     need!(skip::root());
     need!(skip::program("service"));
