@@ -37,18 +37,29 @@ pub fn describe(service: &str, script: &str, defaults: &str) -> Result<Described
     if !sources {
         return Err(no(&format!("it reads no {}", default_file(service))));
     }
+    // Only then can be told whether it runs.
+    if !has_status(script) {
+        return Err(no("it has no action `status`"));
+    }
     let program = values.get("DAEMON").filter(|path| path.starts_with('/')).ok_or_else(|| no("it sets no DAEMON"))?;
     if program.ends_with("/sshd") {
         return Err(no("who logs in wants the host, and not a jail"));
     }
+    let started = started(script, program, &values);
     let mut command = vec![program.clone()];
-    for name in ["DAEMON_ARGS", "DAEMON_OPTS"] {
-        command.extend(values.get(name).into_iter().flat_map(|value| value.split_whitespace()).map(str::to_owned));
+    match &started {
+        Some(started) => command.extend(started.args.iter().cloned()),
+        None => {
+            for name in ["DAEMON_ARGS", "DAEMON_OPTS"] {
+                command
+                    .extend(values.get(name).into_iter().flat_map(|value| value.split_whitespace()).map(str::to_owned));
+            }
+        }
     }
     let flag = |names: [&str; 2]| {
-        let mut words = script.split_whitespace();
-        words.find(|word| names.contains(word))?;
-        words.next().map(|value| expand(value.trim_matches('"'), &values))
+        let mut words = started.as_ref()?.flags.iter();
+        words.find(|word| names.contains(&word.as_str()))?;
+        words.next().cloned()
     };
     let chuid = flag(["--chuid", "-c"]);
     let (user, group) = match chuid.as_deref().map(|both| both.split_once(':').unwrap_or((both, ""))) {
@@ -66,7 +77,8 @@ pub fn describe(service: &str, script: &str, defaults: &str) -> Result<Described
         command,
         group: named(group).filter(|group| user.as_ref() != Some(group)),
         user,
-        ready: Some("forking"),
+        // One that is put into the background does not go there by itself.
+        ready: (!started.as_ref().is_some_and(Started::in_background)).then_some("forking"),
         pidfile: ["PIDFILE", "PID"]
             .iter()
             .find_map(|name| values.get(*name))
@@ -76,6 +88,61 @@ pub fn describe(service: &str, script: &str, defaults: &str) -> Result<Described
         notes,
         ..Described::default()
     })
+}
+
+/// Whether one of its actions is `status`.
+fn has_status(script: &str) -> bool {
+    let mut patterns = script.lines().filter_map(|line| line.split_once(')')).flat_map(|(before, _)| before.split('|'));
+    patterns.any(|pattern| pattern.trim().trim_matches(['(', '"', '\'']) == "status")
+}
+
+/// How the script calls start-stop-daemon(8): the words for itself, and those for the program.
+struct Started {
+    flags: Vec<String>,
+    args: Vec<String>,
+}
+
+impl Started {
+    fn in_background(&self) -> bool {
+        self.flags.iter().any(|flag| flag == "--background" || flag == "-b")
+    }
+}
+
+/// The call that starts the program itself, and no other that starts it; nor one that only looks whether it runs.
+fn started(script: &str, program: &str, values: &BTreeMap<String, String>) -> Option<Started> {
+    let joined = script.replace("\\\n", " ");
+    let calls = joined.lines().map(str::trim).filter(|line| !line.starts_with('#'));
+    calls.filter_map(|line| Some(line.split_once("start-stop-daemon ")?.1)).find_map(|words| {
+        let words = expand_all(words, values);
+        let mut own = words.into_iter().map_while(own_word);
+        let mut flags: Vec<String> = own.by_ref().take_while(|word| word != "--").collect();
+        let has = |names: [&str; 2]| flags.iter().any(|flag| names.contains(&flag.as_str()));
+        let after = |names: [&str; 2]| flags.iter().skip_while(|flag| !names.contains(&flag.as_str())).nth(1);
+        let what = after(["--startas", "-a"]).or_else(|| after(["--exec", "-x"]));
+        if !has(["--start", "-S"]) || has(["--test", "-t"]) || what.is_none_or(|what| what != program) {
+            return None;
+        }
+        flags.retain(|flag| !flag.is_empty());
+        // A variable that is set nowhere is empty.
+        Some(Started { flags, args: own.filter(|word| !word.contains(['$', '`'])).collect() })
+    })
+}
+
+/// The words of a line, with the values of its variables.
+fn expand_all(line: &str, values: &BTreeMap<String, String>) -> Vec<String> {
+    let words = line.split_whitespace().map(|word| expand(word, values));
+    words
+        .flat_map(|word| {
+            word.split_whitespace().map(|word| word.trim_matches(['"', '\'']).to_owned()).collect::<Vec<_>>()
+        })
+        .collect()
+}
+
+/// None where the command has come to its end.
+fn own_word(word: String) -> Option<String> {
+    let ends = [";", "|", "||", "&&", "&", "then"].contains(&word.as_str());
+    let redirects = word.trim_start_matches(|c: char| c.is_ascii_digit()).starts_with(['>', '<']);
+    (!ends && !redirects).then(|| word.trim_end_matches(';').to_owned())
 }
 
 /// `NAME=value`; one that is the output of a command is none.
@@ -95,15 +162,26 @@ fn assign(line: &str, values: &mut BTreeMap<String, String>) {
     }
 }
 
+/// The values of `$NAME` and `${NAME}`; what has none stays as it is, and so does what is no plain name.
 fn expand(text: &str, values: &BTreeMap<String, String>) -> String {
-    let mut text = text.trim_matches('"').to_owned();
-    // The longest name first: `$NAME` is no part of `$NAMES`.
-    let mut names: Vec<_> = values.iter().collect();
-    names.sort_by_key(|(name, _)| std::cmp::Reverse(name.len()));
-    for (name, value) in names {
-        text = text.replace(&format!("${{{name}}}"), value).replace(&format!("${name}"), value);
+    let (mut out, mut rest) = (String::new(), text.trim_matches('"'));
+    while let Some((before, after)) = rest.split_once('$') {
+        let braced = after.strip_prefix('{').and_then(|after| after.split_once('}'));
+        let end = after.find(|c: char| !c.is_ascii_alphanumeric() && c != '_').unwrap_or(after.len());
+        let (name, left) = braced.unwrap_or_else(|| after.split_at(end));
+        out.push_str(before);
+        match values.get(name) {
+            Some(value) => {
+                out.push_str(value);
+                rest = left;
+            }
+            None => {
+                out.push('$');
+                rest = after;
+            }
+        }
     }
-    text
+    out + rest
 }
 
 /// The file that the script reads.
@@ -188,3 +266,65 @@ const HOOK: &str = r#"case "${0##*/}" in
 	;;
 esac
 "#;
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+
+    const HEAD: &str = "#!/bin/sh\nDAEMON=/usr/sbin/proxyd\nCONF=/etc/proxyd.conf\n[ -r /etc/default/proxyd ] && . /etc/default/proxyd\n\
+                        FLAGS=\"$FLAGS -c $CONF\"\nDAEMON_ARGS=-x\n";
+    const STATUS: &str = "case $1 in\nstart | status) ;;\nesac\n";
+
+    fn described(rest: &str) -> Described {
+        describe("proxyd", &format!("{HEAD}{rest}{STATUS}"), "").unwrap()
+    }
+
+    #[test]
+    fn a_script_that_can_t_say_whether_its_service_runs_is_refused() {
+        let error = describe("proxyd", &format!("{HEAD}case $1 in\nstart) ;;\nstop) ;;\nesac\n"), "").unwrap_err();
+        assert!(format!("{error:?}").contains("it has no action `status`"), "{error:?}");
+    }
+
+    #[test]
+    fn a_name_is_no_part_of_a_longer_one() {
+        let values = BTreeMap::from([("DAEMON".to_owned(), "/d".to_owned()), ("NAME".to_owned(), "n".to_owned())]);
+        let all = "\"$DAEMON ${DAEMON}x $DAEMON_OPTS ${NAME:-y} $NAME.pid $\"";
+        assert_eq!(expand(all, &values), "/d /dx $DAEMON_OPTS ${NAME:-y} n.pid $");
+    }
+
+    #[test]
+    fn a_flag_of_the_program_or_of_the_shell_names_no_user() {
+        let found = described(
+            "ulimit -c unlimited\nstart-stop-daemon --start --test --exec $DAEMON -- -t\n\
+             start-stop-daemon --start --quiet \\\n\t--exec \"$DAEMON\" -- $FLAGS $MORE >/dev/null || return 2\n",
+        );
+        assert_eq!(found.user, None);
+        assert_eq!(found.command, ["/usr/sbin/proxyd", "-c", "/etc/proxyd.conf"]);
+        assert_eq!(found.ready, Some("forking"));
+    }
+
+    #[test]
+    fn the_user_is_that_of_the_call_that_starts_it() {
+        for flags in ["--chuid proxy:web", "-c proxy:web", "--chuid \"proxy:web\""] {
+            let found = described(&format!(
+                "start-stop-daemon --stop --chuid other --exec $DAEMON\nstart-stop-daemon --start {flags} --umask 027 --exec $DAEMON -- -f; then\n"
+            ));
+            assert_eq!((found.user.as_deref(), found.group.as_deref()), (Some("proxy"), Some("web")), "{flags}");
+            assert_eq!((found.umask.as_deref(), found.command.last().unwrap().as_str()), (Some("027"), "-f"));
+        }
+    }
+
+    #[test]
+    fn one_that_the_script_puts_into_the_background_does_not_go_there_by_itself() {
+        assert_eq!(described("start-stop-daemon --start --background --exec $DAEMON -- -f\n").ready, None);
+        assert_eq!(described("start-stop-daemon -S -b -x $DAEMON\n").ready, None);
+    }
+
+    #[test]
+    fn where_another_program_starts_it_its_arguments_are_those_of_the_variable() {
+        let found = described("start-stop-daemon --start --exec /usr/share/proxyd/start -- /etc/other\n");
+        assert_eq!(found.command, ["/usr/sbin/proxyd", "-x"]);
+    }
+}

@@ -27,6 +27,7 @@ pub(super) fn find(name: &str) -> Result<Found, Failure> {
     let pid = pidfile.and_then(|text| text.trim().parse().ok());
     let of = described.clone();
     let act = |action: &str| vec![script.clone(), action.to_owned()];
+    let own = std::env::current_exe().ok().and_then(|path| path.into_os_string().into_string().ok());
     Ok(Found {
         described,
         hook: Box::new(move |service| {
@@ -36,7 +37,7 @@ pub(super) fn find(name: &str) -> Result<Found, Failure> {
         runs: act("status"),
         stop: act("stop"),
         start: act("start"),
-        said: None,
+        said: own.map(|own| [&own, "logs", "-n", "8", name].map(str::to_owned).to_vec()),
         pid,
     })
 }
