@@ -12,7 +12,7 @@ use crate::closure::{CacheMark, Closure, How, Loader, Map, Member, Missing, Refu
 use crate::elf::{NeedKind, Object};
 use crate::find::Finder;
 use crate::hints::{ld_so_cache, libmap::LibMap};
-use crate::names::{ByName, Key};
+use crate::names::{ByName, by_name};
 use crate::search::{self, Directories, Found};
 use crate::tree::{ById, FileId, Resolved, join};
 use crate::uses::Uses;
@@ -112,7 +112,7 @@ impl<'a, 't> Walk<'a, 't> {
             library_path: None,
             known: BTreeMap::new(),
             // Larger ones are few, and to grow takes longer than to be large.
-            by_name: ByName::with_capacity_and_hasher(USUAL, Key::default()),
+            by_name: by_name(USUAL),
             by_id: ById::with_capacity_and_hasher(USUAL, BuildHasherDefault::default()),
             named: Vec::with_capacity(USUAL),
             lacked: BTreeSet::new(),
