@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use rustix::process::Signal;
 use thinjail_tests::host::{Snapshot, alone};
 use thinjail_tests::jail::{send, thinjail};
+use thinjail_tests::process::Process;
 use thinjail_tests::temp::TempDir;
 use thinjail_tests::{binary, need, skip, wait};
 
@@ -33,12 +34,14 @@ impl Installed {
     }
 }
 
+const VARIABLES: [&str; 4] = ["enable", "profile", "pidfile", "flags"];
+
 impl Drop for Installed {
     fn drop(&mut self) {
         for name in &self.names {
             let _ = Command::new("service").args([name, "onestop"]).output();
             let _ = fs::remove_file(Path::new(SCRIPTS).join(name));
-            let _ = Command::new("sysrc").args(["-ix", &format!("{name}_enable"), &format!("{name}_profile")]).output();
+            let _ = Command::new("sysrc").args(["-ix"]).args(VARIABLES.map(|of| format!("{name}_{of}"))).output();
         }
         for entry in fs::read_dir(PROFILES).unwrap().flatten() {
             if entry.file_name().to_string_lossy().starts_with("tj") {
@@ -178,6 +181,21 @@ fn what_is_not_enabled_runs_by_onestart_and_obeys_rc_conf() {
     wait::until_true("the other is up", || said("tjother") == ["up"]);
     assert_eq!(said("tjtwo"), ["up"]);
     does("tjtwo", "onestop");
+
+    // Another pidfile, and flags, which stand upon the profile.
+    sysrc("tjtwo_pidfile=/var/run/tjtwo_moved.pid");
+    sysrc("tjtwo_flags=--log-dir tjtwo_flag");
+    does("tjtwo", "onestart");
+    let moved = supervisor("tjtwo_moved");
+    assert!(does("tjtwo", "onestatus").contains("tjother") && Process::of(moved).is_some());
+    assert!(
+        Path::new("/var/log/tjtwo_flag").is_dir()
+            && !Path::new("/var/run/tjtwo.pid").exists()
+            && !Path::new("/var/run/tjother.pid").exists()
+    );
+    does("tjtwo", "onestop");
+    fs::remove_dir("/var/log/tjtwo_flag").unwrap();
+    assert!(!Path::new("/var/run/tjtwo_moved.pid").exists());
     assert_eq!(service("tjtwo", "onestatus").status.code(), Some(NO));
     thinjail(["disable", "tjtwo"]).run().expect_code(0);
     for state in ["tjtwo", "tjother"] {
