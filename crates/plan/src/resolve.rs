@@ -61,9 +61,6 @@ pub use unprivileged::privilege;
 pub fn resolve(name: &str, spec: &Spec, facts: &Facts) -> Result<Plan, Vec<Problem>> {
     let kind = facts.system.kind();
     let spec = &spec.for_system(kind);
-    if let Some(key) = spec.nul() {
-        return Err(vec![Problem::setup(format!("{key} has a NUL byte in it, which no system call takes"))]);
-    }
     let mut report = Report::default();
     let mut inside = Inside::default();
     let mut host = Vec::new();

@@ -4,7 +4,6 @@ pub(crate) mod choices;
 mod foreign;
 mod keys;
 pub mod layers;
-mod nul;
 pub mod schema;
 mod system;
 pub mod toml;

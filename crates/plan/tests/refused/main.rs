@@ -21,7 +21,7 @@ mod words;
 use thinjail_closure::tree::Kind;
 use thinjail_plan::facts::ProgramFact;
 use thinjail_plan::resolve::Class;
-use thinjail_plan::spec::{Spec, Words};
+use thinjail_plan::spec::Spec;
 use world::World;
 
 const WWW: &str = "user = \"www-data\"\n";

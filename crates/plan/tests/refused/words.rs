@@ -259,14 +259,6 @@ fn of_commands_beside_the_program() {
 }
 
 #[test]
-fn with_a_nul_byte_in_a_spec_that_is_no_file() {
-    let spec = Spec { command: Words::List(vec!["/bin/true".into(), "a\0b".into()]), ..Spec::default() };
-    let problems = thinjail_plan::resolve::resolve("x", &spec, &World::linux().facts(&spec)).unwrap_err();
-    assert_eq!(problems[0].what, "command has a NUL byte in it, which no system call takes");
-    assert_eq!(problems.len(), 1);
-}
-
-#[test]
 fn that_setrlimit_and_docker_have_for_a_limit_are_known() {
     let (what, help) = problem("limits.nofile = 20");
     assert_eq!((what.as_str(), help.as_str()), ("limits: there is no limit \"nofile\"", "did you mean openfiles?"));
