@@ -25,9 +25,8 @@ pub(super) const LOCKED: Access = Access { write: false, exec: false, dev: true 
 pub(super) fn nodes(at: &RootPath, nodes: &[Source]) -> Result<Option<OwnedFd>, RunError> {
     let mount = tree::tmpfs(at, SIZE, 0o755, (0, 0), Access { write: true, ..LOCKED })?;
     for node in nodes {
-        let seen = source::open(node, &[])?;
+        let stat = source::stat(node)?;
         let make = || -> Result<(), Errno> {
-            let stat = fs::fstat(&seen)?;
             let file_type = FileType::from_raw_mode(stat.st_mode);
             let mode = Mode::from_raw_mode(stat.st_mode);
             let name = node.path.name().unwrap_or_default();

@@ -3,9 +3,11 @@
 use std::io;
 use std::os::fd::OwnedFd;
 
-use rustix::fs::{self, Mode, OFlags};
+use rustix::fs::{self, AtFlags, Mode, OFlags};
 use rustix::io::Errno;
 use rustix::mount::{OpenTreeFlags, open_tree};
+use thinjail_closure::tree::FileId;
+use thinjail_plan::path::HostPath;
 use thinjail_plan::step::{Access, Source};
 use thinjail_sys::linux::mount::{MountAttr, mount_setattr};
 
@@ -37,12 +39,25 @@ pub(super) fn open(source: &Source, made: &[HostDir]) -> Result<OwnedFd, RunErro
     let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     let fd = fs::openat2(fs::CWD, path.as_str(), flags, Mode::empty(), NO_LINKS).map_err(failed)?;
     let stat = fs::fstat(&fd).map_err(failed)?;
-    if (stat.st_dev, stat.st_ino) != (expected.dev, expected.ino) {
-        let cause = io::Error::other("another file has taken its place since it was inspected");
-        return Err(RunError::setup(format!("open {path}"), cause)
-            .help(format!("start again; if it happens again, see who can write to the directories of {path}")));
+    is_inspected(&stat, path, expected).map(|()| fd)
+}
+
+/// Whether it is what was inspected.
+fn is_inspected(stat: &fs::Stat, path: &HostPath, expected: FileId) -> Result<(), RunError> {
+    if (stat.st_dev, stat.st_ino) == (expected.dev, expected.ino) {
+        return Ok(());
     }
-    Ok(fd)
+    let cause = io::Error::other("another file has taken its place since it was inspected");
+    Err(RunError::setup(format!("open {path}"), cause)
+        .help(format!("start again; if it happens again, see who can write to the directories of {path}")))
+}
+
+/// What a node of the host is, of which the jail gets one of its own: nothing of it is opened or mounted.
+pub(super) fn stat(source: &Source) -> Result<fs::Stat, RunError> {
+    let path = &source.path;
+    let stat = fs::statat(fs::CWD, path.as_str(), AtFlags::SYMLINK_NOFOLLOW)
+        .map_err(|cause| RunError::setup(format!("look at {path}"), cause.into()))?;
+    source.id.map_or(Ok(()), |expected| is_inspected(&stat, path, expected)).map(|()| stat)
 }
 
 /// The content of a small file: the very one that was inspected.
