@@ -136,10 +136,19 @@ pub(super) fn build(steps: &[Planned], made: &[HostDir], borrowed: Option<&Borro
     while let Some((step, rest)) = steps.split_first() {
         builder.step(step, rest)?;
         steps = rest;
+        if matches!(step, Step::Bind { .. } | Step::Devices { .. } | Step::Tmpfs { .. }) {
+            give_way();
+        }
     }
     mount_setattr(&builder.root, c"", false, source::attributes(*access)).map_err(|cause| not_read_only(at, cause))?;
     let Builder { root, late, socket, .. } = builder;
     Ok(Tree { root, late, socket })
+}
+
+/// While we build, pid 1 lets go of the host's tree: umount2(2) then waits for a thread of the kernel's (RCU) that may be waiting
+/// for this processor, for which it would get the time only once we sleep.
+pub(super) fn give_way() {
+    rustix::thread::sched_yield();
 }
 
 pub(super) fn malformed(why: &str) -> RunError {
