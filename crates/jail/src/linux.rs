@@ -303,9 +303,10 @@ fn start(plan: &Plan, made: &[HostDir], clock: &mut Clock, service: &mut Service
     if confinement.landlocked {
         service.observer().check()?;
     }
-    let (life, childs_life) = channel()?;
+    let (life, mut childs_life) = channel()?;
     let (report, mut childs_report) = channel()?;
     if let Some(top) = handed::top(plan) {
+        childs_life = above(childs_life, top)?;
         childs_report = above(childs_report, top)?;
     }
     // The kernel then tells us the sender's pid as it is on the host, whatever it is inside; unix(7).
@@ -324,8 +325,7 @@ fn start(plan: &Plan, made: &[HostDir], clock: &mut Clock, service: &mut Service
         }
     };
     let (follows, tree) = (child::follows(plan), child::is_tree(plan));
-    // With it goes our end of what only the child is to write to.
-    drop((childs_life, childs_report, child));
+    drop((childs_life, childs_report));
     clock.phase("clone");
     let end = |error: RunError| {
         let _ = rustix::process::pidfd_send_signal(&init_fd, rustix::process::Signal::KILL);
@@ -337,17 +337,23 @@ fn start(plan: &Plan, made: &[HostDir], clock: &mut Clock, service: &mut Service
         let tree = tree::build(&plan.inside, made, None).map_err(end)?;
         clock.phase("tree");
         // If it fails, pid 1 has told why.
-        let _ = handover::send(&life, &tree);
+        let _ = handover::send(&life, &tree).and_then(|()| handover::done(&life));
+        tree::give_way();
         let Tree { late, socket, .. } = tree;
         words = words.or(socket.map(Words::Socket));
         shown = late.into_iter().map(|late| late.shown).collect();
-        // Pid 1 has enough to do until it has all that, and then waits for our word.
+        // The child has enough to do meanwhile, and executes nothing without our word.
         service.observer().check().map_err(end)?;
         clock.phase("verify");
-        let _ = handover::done(&life);
+        if plan.before_start.is_empty() {
+            let _ = rustix::net::send(&life, &Message::Go.to_bytes(), SendFlags::NOSIGNAL);
+        }
     }
     let inside = Inside { late: shown, confinement, place: Place { plan, made, member: init_fd.as_fd() } };
     let (main, main_fd, marks) = await_exec(plan, &report, &life, &inside).map_err(end)?;
+    // With it goes our end of what only the child is to write to. Not sooner: its memory is the child's as well, and each page
+    // of it that is written to, as it is freed, would be copied while the program waits.
+    drop(child);
     for (name, mark) in ["hand over", "root", "proc", "fork", "ids"].into_iter().zip(&marks[1..]) {
         clock.until(name, *mark);
     }

@@ -218,6 +218,11 @@ impl Filter {
         Some(Self::Own(filter))
     }
 
+    /// Whether it may refuse more than the default does.
+    pub(super) fn is_own(&self) -> bool {
+        matches!(self, Self::Own(_))
+    }
+
     /// Its instructions.
     pub(super) fn instructions(&self) -> &[sock_filter] {
         match self {

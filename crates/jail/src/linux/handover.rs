@@ -24,7 +24,7 @@ const MOUNT: u8 = b'm';
 const PROC: u8 = b'p';
 const DONE: u8 = b'd';
 
-/// Hands over a built tree. Nothing is started in it before [`done`].
+/// Hands over a built tree.
 pub(super) fn send(life: &OwnedFd, tree: &Tree) -> io::Result<()> {
     part(life, ROOT, &[], Some(tree.root.as_fd()))?;
     for Late { what, at, .. } in &tree.late {
@@ -37,7 +37,7 @@ pub(super) fn send(life: &OwnedFd, tree: &Tree) -> io::Result<()> {
     Ok(())
 }
 
-/// Says that the tree is whole and that the program may be started.
+/// Says that the tree is whole.
 pub(super) fn done(life: &OwnedFd) -> io::Result<()> {
     part(life, DONE, &[], None)
 }

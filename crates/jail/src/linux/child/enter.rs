@@ -66,7 +66,7 @@ impl Child {
         }
         let mut marks = [0; MARKS];
         let main = process::vfork(stack, &mut || {
-            let Failure { phase, index, errno } = self.become_program(report, &mut marks);
+            let Failure { phase, index, errno } = self.become_program(None, report, &mut marks);
             tell(report, Message::Failed { phase, index, errno });
             1
         })
