@@ -1,5 +1,7 @@
 //! `cargo xtask dist`: the release for Linux, static and with musl, and the tests that this very binary has to pass.
 
+mod order;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -43,21 +45,40 @@ pub(crate) fn dist(workspace: &Workspace, words: &[&str]) -> Result<bool> {
             println!("{totals}");
             Ok(totals.failed == 0 && totals.passed > 0)
         }
-        _ => Err(Error::new("cargo xtask dist has nothing but test")),
+        ["order"] => order::order(workspace),
+        _ => Err(Error::new("cargo xtask dist has nothing but test and order")),
     }
 }
 
+/// What the linker is told of the order of functions; written by `dist order`.
+const SCRIPT: &str = "crates/cli/start.ld";
+
 /// Builds target/dist/thinjail and gives its path.
 pub(crate) fn build(workspace: &Workspace) -> Result<PathBuf> {
+    let thinjail = build_with(workspace, None)?;
+    let data = fs::read(&thinjail).context(|| format!("read {}", thinjail.display()))?;
+    let parsed = || format!("parse {}", thinjail.display());
+    if let Some(what) = needed(&data).context(parsed)? {
+        return Err(Error::new(format!("{} is not static: it has {what}", thinjail.display())));
+    }
+    if !order::is_ordered(&data).context(parsed)? {
+        return Err(Error::new(format!("{} was linked without {SCRIPT}", thinjail.display())));
+    }
+    Ok(thinjail)
+}
+
+/// The same with another word for what is stripped from it, and not looked at.
+fn build_with(workspace: &Workspace, strip: Option<&str>) -> Result<PathBuf> {
     let words = ["build", "--release", "--package", "thinjail", "--locked"];
-    let built = programs::build(&mut Toolchain::ready(workspace)?.cargo(workspace, &MUSL, &words)?)?;
+    let mut cargo = Toolchain::ready(workspace)?.cargo(workspace, &MUSL, &words)?;
+    cargo.env("THINJAIL_ORDER", workspace.root().join(SCRIPT));
+    if let Some(strip) = strip {
+        cargo.env("CARGO_PROFILE_RELEASE_STRIP", strip);
+    }
+    let built = programs::build(&mut cargo)?;
     let thinjail = workspace.dir("dist")?.join("thinjail");
     copy(programs::thinjail(&built)?, &thinjail)?;
-    let data = fs::read(&thinjail).context(|| format!("read {}", thinjail.display()))?;
-    match needed(&data).context(|| format!("parse {}", thinjail.display()))? {
-        None => Ok(thinjail),
-        Some(what) => Err(Error::new(format!("{} is not static: it has {what}", thinjail.display()))),
-    }
+    Ok(thinjail)
 }
 
 /// What of the host a program would need to be loaded.

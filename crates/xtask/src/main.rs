@@ -30,6 +30,7 @@ Chores of thinjail.
   cargo xtask test [--no-skips]   run all tests; as root, install what they need first
   cargo xtask ci                  all that CI asks: formatting, lints, build, tests, docs, licences, FreeBSD
   cargo xtask dist [test]         build the release, target/dist/thinjail: static, with musl; and put it to the tests
+  cargo xtask dist order          have a start traced, and its functions put side by side in the release
   cargo xtask bench [--rounds N]  compare it with peers and write docs/benchmarks.md
   cargo xtask ordinary            the tests that need no root, as an ordinary user
   cargo xtask fuzz [--for 10m] [TARGET...]
