@@ -5,7 +5,7 @@ use std::ffi::CString;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
-use rustix::fs::{self, AtFlags, Mode, OFlags, ResolveFlags};
+use rustix::fs::{self, AtFlags, FileType, Mode, OFlags, ResolveFlags};
 use rustix::io::Errno;
 use rustix::mount::{
     FsMountFlags, FsOpenFlags, MountAttrFlags, MoveMountFlags, fsconfig_create, fsconfig_set_string, fsmount, fsopen,
@@ -77,6 +77,10 @@ pub(super) const WITHIN: ResolveFlags =
 
 pub(super) const NEW_FILE: OFlags =
     OFlags::WRONLY.union(OFlags::CREATE).union(OFlags::EXCL).union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
+
+fn no_mountpoint(at: &RootPath, cause: io::Error) -> RunError {
+    RunError::setup(format!("make the mountpoint {at} inside"), cause)
+}
 
 /// The last name of a place; a place that is made is never the root.
 fn name(at: &RootPath) -> &str {
@@ -413,19 +417,25 @@ impl Builder<'_> {
     /// Puts a detached mount at its place: now if the kernel can, else once the root is attached.
     fn attach(&mut self, mount: OwnedFd, at: &RootPath, kind: Kind, owner: Owner) -> Result<(), RunError> {
         let mut attaches = self.attaches;
-        let point = self.mountpoint(at, kind)?;
-        if attaches != Some(false) {
-            let flags = MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH | MoveMountFlags::MOVE_MOUNT_T_EMPTY_PATH;
-            match move_mount(&mount, c"", &point, c"", flags) {
-                Ok(()) => attaches = Some(true),
-                Err(Errno::INVAL) if attaches.is_none() => attaches = Some(false),
-                Err(cause) => {
-                    let error = RunError::setup(format!("mount on {at} inside"), cause.into());
-                    return Err(error.help(setting(cause)));
-                }
+        let flags = MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH;
+        let mounted = if kind != Kind::Directory && self.enclosing(at).2 == Owner::Us && !self.is_ready(at) {
+            // Nobody else can reach what we make in memory of ours, and so it need not be held.
+            let dir = self.new_file(at).map_err(|cause| no_mountpoint(at, cause))?;
+            (attaches != Some(false)).then(|| move_mount(&mount, c"", dir, name(at), flags))
+        } else {
+            let point = self.mountpoint(at, kind)?;
+            let flags = flags | MoveMountFlags::MOVE_MOUNT_T_EMPTY_PATH;
+            (attaches != Some(false)).then(|| move_mount(&mount, c"", &point, c"", flags))
+        };
+        match mounted {
+            None => {}
+            Some(Ok(())) => attaches = Some(true),
+            Some(Err(Errno::INVAL)) if attaches.is_none() => attaches = Some(false),
+            Some(Err(cause)) => {
+                let error = RunError::setup(format!("mount on {at} inside"), cause.into());
+                return Err(error.help(setting(cause)));
             }
         }
-        drop(point);
         self.attaches = attaches;
         if attaches == Some(false) {
             let keep = rustix::io::fcntl_dupfd_cloexec(&mount, 0)
@@ -438,6 +448,13 @@ impl Builder<'_> {
             self.mounts.push((at.clone(), mount, owner));
         }
         Ok(())
+    }
+
+    /// Makes an empty file in a directory of ours, and gives that.
+    fn new_file(&mut self, at: &RootPath) -> io::Result<BorrowedFd<'_>> {
+        let dir = self.holder(at)?;
+        fs::mknodat(dir, name(at), FileType::RegularFile, Mode::from_bits_truncate(0o444), 0)?;
+        Ok(dir)
     }
 
     /// Opens what will be covered, making it if it lies in a directory of ours.
@@ -470,7 +487,7 @@ impl Builder<'_> {
                 }
                 _ => None,
             };
-            RunError::setup(format!("make the mountpoint {at} inside"), cause).help(help)
+            no_mountpoint(at, cause).help(help)
         })
     }
 }

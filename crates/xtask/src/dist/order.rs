@@ -52,7 +52,9 @@ pub(super) fn order(workspace: &Workspace) -> Result<bool> {
     if patterns.is_empty() {
         return Err(Error::new("a start went through no function that has a name"));
     }
-    let lines: String = patterns.iter().map(|pattern| format!("    *(.text.{pattern})\n")).collect();
+    // Where a function is marked as cold, which some of a start's are, its section has another name.
+    let line = |pattern: &String| format!("    *(.text.{pattern} .text.unlikely.{pattern})\n");
+    let lines: String = patterns.iter().map(line).collect();
     let script = workspace.root().join(SCRIPT);
     let text = format!("{HEAD}SECTIONS {{\n  {SECTION} : {{\n{lines}  }}\n}} INSERT BEFORE .text;\n");
     fs::write(&script, text).context(|| format!("write {}", script.display()))?;
@@ -102,17 +104,35 @@ impl<'a> Names<'a> {
     }
 }
 
-/// What matches each name in the next build as well, and those that differ in what they are generic over: rustc ends a name by
-/// a hash, which another rustc or another clone makes anew.
+/// What matches each name in the next build as well, and those that differ in what they are generic over: rustc puts hashes into
+/// names, which another rustc or another clone makes anew.
 fn patterns<'a>(names: impl IntoIterator<Item = &'a str>) -> Vec<String> {
     let mut known = HashSet::new();
-    let without_hash = |name: &str| match name.rsplit_once("17h") {
+    let names = names.into_iter().map(|name| without_crates(&without_hash(name)));
+    names.filter(|pattern| known.insert(pattern.clone())).collect()
+}
+
+/// The end of a name of the older mangling: 17h and sixteen digits.
+fn without_hash(name: &str) -> String {
+    match name.rsplit_once("17h") {
         Some((name, hash)) if hash.len() > 16 && hash.as_bytes()[..16].iter().all(u8::is_ascii_hexdigit) => {
             format!("{name}17h*")
         }
         _ => name.to_owned(),
-    };
-    names.into_iter().map(without_hash).filter(|pattern| known.insert(pattern.clone())).collect()
+    }
+}
+
+/// The crates in a name of the newer one: Cs, digits and letters, _.
+fn without_crates(name: &str) -> String {
+    if !name.starts_with("_R") {
+        return name.to_owned();
+    }
+    let mut parts = name.split("Cs");
+    let first = parts.next().unwrap_or_default().to_owned();
+    parts.fold(first, |text, part| match part.split_once('_') {
+        Some((hash, rest)) if hash.bytes().all(|byte| byte.is_ascii_alphanumeric()) => format!("{text}Cs*_{rest}"),
+        _ => format!("{text}Cs{part}"),
+    })
 }
 
 #[cfg(test)]
@@ -123,6 +143,9 @@ mod tests {
     fn a_pattern_is_a_name_without_its_hash_and_there_once() {
         let names = ["memcpy", "_ZN3cli4main17h0123456789abcdefE", "_ZN3cli4main17hfedcba9876543210E.llvm.7", "a17hz"];
         assert_eq!(patterns(names), ["memcpy", "_ZN3cli4main17h*", "a17hz"]);
+        let newer = "_RINvNvMs2_NtCs67orfOhZ4lR_5alloc7raw_vecINtB8_11RawVecInnerpE7reserveNtNtCskHbgUpXsNBJ_3std";
+        let pattern = "_RINvNvMs2_NtCs*_5alloc7raw_vecINtB8_11RawVecInnerpE7reserveNtNtCs*_3std";
+        assert_eq!(patterns([newer, "ACs1_"]), [pattern, "ACs1_"]);
     }
 
     #[test]
