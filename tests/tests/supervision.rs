@@ -3,6 +3,8 @@
 #![cfg(target_os = "linux")]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
 
+#[path = "supervision/checked.rs"]
+mod checked;
 #[path = "supervision/ends.rs"]
 mod ends;
 
@@ -583,18 +585,4 @@ fn family(flags: &[&str]) -> (Running, Vec<Process>) {
 
 fn all_gone(processes: &[Process]) {
     wait::until_true("every process of the jail is gone", || !processes.iter().any(Process::runs));
-}
-
-#[test]
-fn death_of_the_supervisor_ends_the_jail() {
-    let _alone = alone();
-    need!(skip::namespaces());
-    for wait in ["main", "all"] {
-        let before = Snapshot::take(&[]);
-        let (running, inside) = family(&["--wait", wait]);
-        running.signal(Signal::KILL);
-        assert_eq!(running.finish().signal(), Some(9));
-        all_gone(&inside);
-        before.assert_same_now(&[]);
-    }
 }

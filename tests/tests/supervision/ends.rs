@@ -65,3 +65,17 @@ fn a_standard_descriptor_that_was_closed_is_dev_null_inside() {
     let finished = thinjail_through(closing, ["run", "--", PERL, "-e", script]).run();
     assert_eq!(finished.expect_code(0).stdout, "1 1");
 }
+
+#[test]
+fn death_of_the_supervisor_ends_the_jail() {
+    let _alone = alone();
+    need!(skip::namespaces());
+    for wait in ["main", "all"] {
+        let before = Snapshot::take(&[]);
+        let (running, inside) = family(&["--wait", wait]);
+        running.signal(Signal::KILL);
+        assert_eq!(running.finish().signal(), Some(9));
+        all_gone(&inside);
+        before.assert_same_now(&[]);
+    }
+}

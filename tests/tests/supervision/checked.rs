@@ -1,0 +1,99 @@
+//! The program waits for the last look at what is inside, and is never run where that is against it.
+
+use std::io::BufRead;
+use std::path::PathBuf;
+use std::process::Child;
+
+use thinjail_tests::temp::chmod;
+
+use super::*;
+
+/// A jail that would leave a file behind, and the file.
+struct Touching {
+    dir: TempDir,
+    plan: PathBuf,
+}
+
+impl Touching {
+    fn new(flags: &[&str]) -> Self {
+        let dir = TempDir::new();
+        let write = dir.path().join("write");
+        fs::create_dir(&write).unwrap();
+        chmod(&write, 0o777);
+        let (place, file) = (write.display().to_string(), write.join("ran").display().to_string());
+        let words = [&["--write", &place], flags, &["--", "/usr/bin/touch", &file]].concat();
+        let plan = thinjail(["plan", "--json"]).args(words).run();
+        let path = dir.path().join("plan.json");
+        fs::write(&path, &plan.expect_code(0).stdout).unwrap();
+        Self { dir, plan: path }
+    }
+
+    fn start(&self, milliseconds: u32) -> Child {
+        let mut refuser = Command::new(binary::thinjail().with_file_name("refuser"));
+        refuser.arg(&self.plan).arg(milliseconds.to_string()).stdin(Stdio::null()).stdout(Stdio::piped());
+        refuser.spawn().unwrap()
+    }
+
+    fn ran(&self) -> bool {
+        self.dir.path().join("write/ran").exists()
+    }
+}
+
+/// With the default filter, and with those that refuse more, which are set later.
+const FILTERS: [&[&str]; 2] = [&[], &["--deny-syscalls", "getpgid"]];
+
+#[test]
+fn what_is_not_what_was_meant_is_never_run() {
+    let _alone = alone();
+    need!(skip::namespaces());
+    for flags in FILTERS.into_iter().chain([&["--before-start", "/bin/true"][..]]) {
+        let jail = Touching::new(flags);
+        let before = Snapshot::take(&[jail.dir.path()]);
+        let output = jail.start(50).wait_with_output().unwrap();
+        assert_eq!(String::from_utf8_lossy(&output.stdout), "looks\nended: look at what is inside\n", "{flags:?}");
+        before.assert_same_now(&[jail.dir.path()]);
+        assert!(!jail.ran());
+    }
+}
+
+#[test]
+fn whoever_is_killed_while_it_looks_has_run_nothing() {
+    let _alone = alone();
+    need!(skip::namespaces());
+    for flags in FILTERS {
+        // The supervisor, pid 1, and the one that waits to become the program.
+        for victim in 0..3 {
+            let jail = Touching::new(flags);
+            let before = Snapshot::take(&[jail.dir.path()]);
+            let mut refuser = jail.start(300);
+            let mut line = String::new();
+            let mut said = std::io::BufReader::new(refuser.stdout.take().unwrap());
+            said.read_line(&mut line).unwrap();
+            assert_eq!(line, "looks\n");
+            let supervisor = i32::try_from(refuser.id()).unwrap();
+            let child = |of| Process::all().into_iter().find(|process| process.parent == of).map(|process| process.pid);
+            let mut family = vec![supervisor];
+            wait::until_true("the program is forked, and waits", || {
+                family.truncate(1);
+                family.extend(child(supervisor));
+                family.extend(family.get(1).and_then(|init| child(*init)));
+                family.len() == 3
+            });
+            send(family[victim], Signal::KILL);
+            refuser.wait().unwrap();
+            wait::until_true("nobody is left", || {
+                !Process::all().iter().any(|process| family.contains(&process.pid) && process.state != 'Z')
+            });
+            before.assert_same_now(&[jail.dir.path()]);
+            assert!(!jail.ran(), "{flags:?}, {victim}");
+        }
+    }
+}
+
+#[test]
+fn a_filter_may_refuse_what_the_word_is_waited_for_with() {
+    let _alone = alone();
+    need!(skip::namespaces());
+    let refused = "recvfrom,recvmsg,recvmmsg,poll,ppoll,sendto,sendmsg";
+    thinjail(["run", "--deny-syscalls", refused, "--", "/bin/true"]).run().expect_code(0);
+}
