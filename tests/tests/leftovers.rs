@@ -229,7 +229,7 @@ fn a_limit_of_file_sizes_fails_a_start_and_kills_nobody() {
 }
 
 /// System calls of a start that can fail. Each is made to, the first time and the next, until it is not called so often.
-const CALLS: [&str; 30] = [
+const CALLS: [&str; 31] = [
     "capset",
     "chdir",
     "clone",
@@ -255,6 +255,7 @@ const CALLS: [&str; 30] = [
     "prctl",
     "prlimit64",
     "recvmsg",
+    "sendmsg",
     "sendto",
     "sethostname",
     "setresuid",

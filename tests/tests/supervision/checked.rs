@@ -97,3 +97,22 @@ fn a_filter_may_refuse_what_the_word_is_waited_for_with() {
     let refused = "recvfrom,recvmsg,recvmmsg,poll,ppoll,sendto,sendmsg";
     thinjail(["run", "--deny-syscalls", refused, "--", "/bin/true"]).run().expect_code(0);
 }
+
+#[test]
+fn the_time_from_fork_to_exec_holds_the_last_look() {
+    let _alone = alone();
+    need!(skip::namespaces());
+    need!(skip::program("strace"));
+    // Each time that the supervisor gives way it comes back late, the last time with the look still to come.
+    let dir = TempDir::new();
+    let (log, late) = (dir.at("trace"), "inject=sched_yield:delay_exit=20000");
+    let through = ["strace", "-qq", "-o", &log, "-e", "trace=sched_yield", "-e", late];
+    let finished = thinjail_through(through, ["run", "--timings", "--", "/bin/true"]).run();
+    let told = finished.expect_code(0).stderr.clone();
+    let time = |phase: &str| -> f64 {
+        let line = told.lines().find_map(|line| line.split_once(" ms  ").filter(|(_, name)| *name == phase));
+        line.unwrap().0.trim().parse().unwrap()
+    };
+    assert!(time("verify") >= 20.0, "{told}");
+    assert!(time("from fork to exec") >= time("tree") + time("verify"), "{told}");
+}

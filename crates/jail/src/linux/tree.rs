@@ -5,7 +5,7 @@ use std::ffi::CString;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
-use rustix::fs::{self, AtFlags, FileType, Mode, OFlags, ResolveFlags};
+use rustix::fs::{self, AtFlags, Mode, OFlags, ResolveFlags};
 use rustix::io::Errno;
 use rustix::mount::{
     FsMountFlags, FsOpenFlags, MountAttrFlags, MoveMountFlags, fsconfig_create, fsconfig_set_string, fsmount, fsopen,
@@ -78,8 +78,10 @@ pub(super) const WITHIN: ResolveFlags =
 pub(super) const NEW_FILE: OFlags =
     OFlags::WRONLY.union(OFlags::CREATE).union(OFlags::EXCL).union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
 
-fn no_mountpoint(at: &RootPath, cause: io::Error) -> RunError {
-    RunError::setup(format!("make the mountpoint {at} inside"), cause)
+/// Why a thing can't be made inside; where the kernel lacks what is needed for any of them, that is what helps.
+fn not_made(what: String, cause: io::Error) -> RunError {
+    let old = Errno::from_io_error(&cause).filter(|errno| *errno == Errno::NOSYS);
+    RunError::setup(what, cause).help(old.and_then(setting))
 }
 
 /// The last name of a place; a place that is made is never the root.
@@ -227,11 +229,11 @@ impl Builder<'_> {
             Step::PutFile { at, content, mode, uid, gid } => self.put_file(at, content, *mode, (*uid, *gid)),
             Step::Symlink { at, to } => {
                 let made = self.holder(at).and_then(|dir| Ok(fs::symlinkat(to.as_str(), dir, name(at))?));
-                made.map_err(|cause| RunError::setup(format!("make the link {at} inside"), cause))
+                made.map_err(|cause| not_made(format!("make the link {at} inside"), cause))
             }
             Step::Socket { at } => {
                 let made = self.holder(at).and_then(|dir| socket::listen(dir, name(at)));
-                let failed = |cause| RunError::setup(format!("make the socket {at} inside"), cause);
+                let failed = |cause| not_made(format!("make the socket {at} inside"), cause);
                 self.socket = Some(made.map_err(failed)?);
                 Ok(())
             }
@@ -300,11 +302,11 @@ impl Builder<'_> {
             }
             Ok(())
         };
-        make().map_err(|cause| RunError::setup(format!("make the directory {at} inside"), cause))
+        make().map_err(|cause| not_made(format!("make the directory {at} inside"), cause))
     }
 
     fn put_file(&mut self, at: &RootPath, content: &Content, mode: u32, owner: (u32, u32)) -> Result<(), RunError> {
-        let failed = |cause: io::Error| RunError::setup(format!("write {at} inside"), cause);
+        let failed = |cause: io::Error| not_made(format!("write {at} inside"), cause);
         let copied;
         let bytes = match content {
             Content::Text(text) => text.as_bytes(),
@@ -417,25 +419,19 @@ impl Builder<'_> {
     /// Puts a detached mount at its place: now if the kernel can, else once the root is attached.
     fn attach(&mut self, mount: OwnedFd, at: &RootPath, kind: Kind, owner: Owner) -> Result<(), RunError> {
         let mut attaches = self.attaches;
-        let flags = MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH;
-        let mounted = if kind != Kind::Directory && self.enclosing(at).2 == Owner::Us && !self.is_ready(at) {
-            // Nobody else can reach what we make in memory of ours, and so it need not be held.
-            let dir = self.new_file(at).map_err(|cause| no_mountpoint(at, cause))?;
-            (attaches != Some(false)).then(|| move_mount(&mount, c"", dir, name(at), flags))
-        } else {
-            let point = self.mountpoint(at, kind)?;
-            let flags = flags | MoveMountFlags::MOVE_MOUNT_T_EMPTY_PATH;
-            (attaches != Some(false)).then(|| move_mount(&mount, c"", &point, c"", flags))
-        };
-        match mounted {
-            None => {}
-            Some(Ok(())) => attaches = Some(true),
-            Some(Err(Errno::INVAL)) if attaches.is_none() => attaches = Some(false),
-            Some(Err(cause)) => {
-                let error = RunError::setup(format!("mount on {at} inside"), cause.into());
-                return Err(error.help(setting(cause)));
+        let point = self.mountpoint(at, kind)?;
+        if attaches != Some(false) {
+            let flags = MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH | MoveMountFlags::MOVE_MOUNT_T_EMPTY_PATH;
+            match move_mount(&mount, c"", &point, c"", flags) {
+                Ok(()) => attaches = Some(true),
+                Err(Errno::INVAL) if attaches.is_none() => attaches = Some(false),
+                Err(cause) => {
+                    let error = RunError::setup(format!("mount on {at} inside"), cause.into());
+                    return Err(error.help(setting(cause)));
+                }
             }
         }
+        drop(point);
         self.attaches = attaches;
         if attaches == Some(false) {
             let keep = rustix::io::fcntl_dupfd_cloexec(&mount, 0)
@@ -448,13 +444,6 @@ impl Builder<'_> {
             self.mounts.push((at.clone(), mount, owner));
         }
         Ok(())
-    }
-
-    /// Makes an empty file in a directory of ours, and gives that.
-    fn new_file(&mut self, at: &RootPath) -> io::Result<BorrowedFd<'_>> {
-        let dir = self.holder(at)?;
-        fs::mknodat(dir, name(at), FileType::RegularFile, Mode::from_bits_truncate(0o444), 0)?;
-        Ok(dir)
     }
 
     /// Opens what will be covered, making it if it lies in a directory of ours.
@@ -487,7 +476,8 @@ impl Builder<'_> {
                 }
                 _ => None,
             };
-            no_mountpoint(at, cause).help(help)
+            let error = not_made(format!("make the mountpoint {at} inside"), cause);
+            if help.is_some() { error.help(help) } else { error }
         })
     }
 }
