@@ -332,12 +332,11 @@ fn start(plan: &Plan, made: &[HostDir], clock: &mut Clock, service: &mut Service
         let _ = supervisor::reap(init);
         error
     };
-    let mut shown = Vec::new();
+    let (mut shown, mut word) = (Vec::new(), begin);
     if !confinement.landlocked {
         let tree = tree::build(&plan.inside, made, None).map_err(end)?;
         clock.phase("tree");
-        // If it fails, pid 1 has told why.
-        let _ = handover::send(&life, &tree).and_then(|()| handover::done(&life));
+        handover::send(&life, &tree).map_err(end)?;
         tree::give_way();
         let Tree { late, socket, .. } = tree;
         words = words.or(socket.map(Words::Socket));
@@ -345,8 +344,9 @@ fn start(plan: &Plan, made: &[HostDir], clock: &mut Clock, service: &mut Service
         // The child has enough to do meanwhile, and executes nothing without our word.
         service.observer().check().map_err(end)?;
         clock.phase("verify");
+        word = now();
         if plan.before_start.is_empty() {
-            let _ = rustix::net::send(&life, &Message::Go.to_bytes(), SendFlags::NOSIGNAL);
+            handover::go(&life).map_err(end)?;
         }
     }
     let inside = Inside { late: shown, confinement, place: Place { plan, made, member: init_fd.as_fd() } };
@@ -358,7 +358,8 @@ fn start(plan: &Plan, made: &[HostDir], clock: &mut Clock, service: &mut Service
         clock.until(name, *mark);
     }
     clock.phase("exec");
-    clock.timings.fork_to_exec = Duration::from_nanos(marks[MARKS - 1].saturating_sub(begin));
+    // It is ready sooner than it may go on, or later.
+    clock.timings.fork_to_exec = Duration::from_nanos(marks[MARKS - 1].max(word).saturating_sub(begin));
     service.listen(words);
     let landlocked = confinement.landlocked;
     let jail = Jail { init, init_fd, main_fd, life, landlocked, follows, tree, wait_all, hunt: Hunt::default() };

@@ -275,7 +275,7 @@ impl Child {
         }
         if self.waits {
             tell(report, Message::Waiting);
-            wait_for_go(life.as_fd());
+            wait_for_go(life.as_fd())?;
         }
         marks[3] = now();
         process::vfork(stack, &mut || {
@@ -338,15 +338,15 @@ impl Child {
         // What the default filter refuses waiting does not need, and a filter takes its time to be set; a profile's own may refuse
         // that, too.
         let (before, after) = if self.filter.is_own() { (go, None) } else { (None, go) };
-        if let Some(life) = before {
-            wait_for_go(life);
+        if let Some(Err(failure)) = before.map(wait_for_go) {
+            return failure;
         }
         // What is refused now is refused to the program and to nobody else.
         if let Err(error) = set_filter(self.filter.instructions()) {
             return io_at(Phase::Filter)(error);
         }
-        if let Some(life) = after {
-            wait_for_go(life);
+        if let Some(Err(failure)) = after.map(wait_for_go) {
+            return failure;
         }
         io_at(Phase::Exec)(execve(&self.program, &self.argv, &self.env))
     }
@@ -464,14 +464,14 @@ fn tell(to: BorrowedFd<'_>, message: Message) {
 }
 
 /// Waits until the supervisor has had everything done that comes before the program; its end is ours.
-fn wait_for_go(life: BorrowedFd<'_>) {
+fn wait_for_go(life: BorrowedFd<'_>) -> Result<(), Failure> {
     let mut bytes = [0; SIZE];
     loop {
         match rustix::net::recv(life, &mut bytes, rustix::net::RecvFlags::empty()) {
-            Ok((count, _)) if count > 0 && Message::from_bytes(&bytes[..count]) == Some(Message::Go) => return,
             Ok((0, _)) => process::exit(1),
+            Ok((count, _)) if Message::from_bytes(&bytes[..count]) == Some(Message::Go) => return Ok(()),
             Ok(_) | Err(Errno::INTR) => {}
-            Err(_) => process::exit(1),
+            Err(errno) => return Err(at(Phase::Fork)(errno)),
         }
     }
 }

@@ -67,8 +67,7 @@ pub(crate) fn exec(joined: &Joined, running: &Running, terminal: bool) -> Result
     };
     drop((childs_life, childs_report, theirs));
     let started = tree::build(&plan.inside, &[], Some(&borrowed)).and_then(|tree| {
-        // If it fails, the child has told why.
-        let _ = handover::send(&life, &tree).and_then(|()| handover::done(&life));
+        handover::send(&life, &tree)?;
         let Tree { late, .. } = tree;
         await_exec(plan, &report, &late.into_iter().map(|late| late.shown).collect::<Vec<_>>())
     });

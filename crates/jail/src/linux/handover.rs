@@ -14,7 +14,9 @@ use rustix::net::{
     recvmsg, sendmsg,
 };
 
+use super::message::Message;
 use super::tree::{Late, LateMount, Tree};
+use crate::run::RunError;
 
 /// A kind byte, then the path of a late mount with its NUL; PATH_MAX of linux/limits.h.
 const SIZE: usize = 1 + 4096;
@@ -25,21 +27,39 @@ const PROC: u8 = b'p';
 const DONE: u8 = b'd';
 
 /// Hands over a built tree.
-pub(super) fn send(life: &OwnedFd, tree: &Tree) -> io::Result<()> {
-    part(life, ROOT, &[], Some(tree.root.as_fd()))?;
-    for Late { what, at, .. } in &tree.late {
-        let (kind, mount) = match what {
-            LateMount::Mount(mount) => (MOUNT, Some(mount.as_fd())),
-            LateMount::Proc => (PROC, None),
-        };
-        part(life, kind, at.to_bytes_with_nul(), mount)?;
-    }
-    Ok(())
+pub(super) fn send(life: &OwnedFd, tree: &Tree) -> Result<(), RunError> {
+    let send = || {
+        part(life, ROOT, &[], Some(tree.root.as_fd()))?;
+        for Late { what, at, .. } in &tree.late {
+            let (kind, mount) = match what {
+                LateMount::Mount(mount) => (MOUNT, Some(mount.as_fd())),
+                LateMount::Proc => (PROC, None),
+            };
+            part(life, kind, at.to_bytes_with_nul(), mount)?;
+        }
+        part(life, DONE, &[], None)
+    };
+    heard(send(), "hand the tree over to the jail's init")
 }
 
-/// Says that the tree is whole.
-pub(super) fn done(life: &OwnedFd) -> io::Result<()> {
-    part(life, DONE, &[], None)
+/// Lets the program be executed.
+pub(super) fn go(life: &OwnedFd) -> Result<(), RunError> {
+    let send = || rustix::net::send(life, &Message::Go.to_bytes(), SendFlags::NOSIGNAL);
+    let sent = rustix::io::retry_on_intr(send);
+    heard(sent.map(drop).map_err(io::Error::from), "let the program be executed")
+}
+
+/// Whoever hears nothing waits for good, so that is an error. Only one who is gone needs no word, and has told why, or that is
+/// seen next.
+fn heard(sent: io::Result<()>, what: &str) -> Result<(), RunError> {
+    match sent {
+        Err(error)
+            if !matches!(Errno::from_io_error(&error), Some(Errno::PIPE | Errno::CONNRESET | Errno::NOTCONN)) =>
+        {
+            Err(RunError::setup(what.to_owned(), error))
+        }
+        _ => Ok(()),
+    }
 }
 
 fn part(life: &OwnedFd, kind: u8, path: &[u8], mount: Option<BorrowedFd<'_>>) -> io::Result<()> {
@@ -134,7 +154,6 @@ mod tests {
         };
         let (here, there) = channel();
         send(&here, &tree).unwrap();
-        done(&here).unwrap();
         let mut buffer = Buffer::new();
         let mut next = || format!("{:?}", receive(there.as_fd(), &mut buffer).unwrap());
         assert!(next().starts_with("Some(Root("));
