@@ -8,8 +8,8 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::fs::{self, AtFlags, Mode, OFlags, ResolveFlags};
 use rustix::io::Errno;
 use rustix::mount::{
-    FsMountFlags, FsOpenFlags, MountAttrFlags, MoveMountFlags, fsconfig_create, fsconfig_set_string, fsmount, fsopen,
-    move_mount,
+    FsMountFlags, FsOpenFlags, MountAttrFlags, MoveMountFlags, OpenTreeFlags, fsconfig_create, fsconfig_set_string,
+    fsmount, fsopen, move_mount, open_tree,
 };
 use thinjail_closure::tree::Kind;
 use thinjail_plan::path::RootPath;
@@ -127,7 +127,8 @@ pub(super) fn build(steps: &[Planned], made: &[HostDir], borrowed: Option<&Borro
     if at.as_str() != "/" {
         return Err(malformed("it does not begin with the root"));
     }
-    let root = tmpfs(at, *size, *mode, (*uid, *gid), Access { write: true, ..*access })?;
+    // Nodes work on it as long as nobody can see it, so that /dev can be another mount of the same file system.
+    let root = tmpfs(at, *size, *mode, (*uid, *gid), Access { write: true, dev: true, ..*access })?;
     let mut builder = Builder {
         root,
         mounts: Vec::new(),
@@ -332,7 +333,8 @@ impl Builder<'_> {
         links: &[(String, String)],
         below: &[&Step],
     ) -> Result<(), RunError> {
-        if let Some(mount) = devices::nodes(at, nodes)? {
+        let again = self.root_again(at)?;
+        if let Some(mount) = devices::nodes(at, nodes, again)? {
             return self.own_devices(at, mount, links, below);
         }
         self.make_dir(at, 0o755, (0, 0))?;
@@ -343,6 +345,19 @@ impl Builder<'_> {
             self.attach(mount, &place, node.kind, Owner::Host)?;
         }
         self.links(at, links)
+    }
+
+    /// A directory of the root's as a mount of its own: one file system less to be made and to be taken away. None where it lies
+    /// on another mount, and before Linux 6.15, which clones nothing of a detached tree.
+    fn root_again(&mut self, at: &RootPath) -> Result<Option<OwnedFd>, RunError> {
+        if self.borrowed.is_some() || self.mounts.iter().any(|(dir, ..)| at.below(dir).is_some()) {
+            return Ok(None);
+        }
+        self.make_dir(at, 0o755, (0, 0))?;
+        let clone =
+            OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC | OpenTreeFlags::AT_SYMLINK_NOFOLLOW;
+        // Whatever it is that refuses this, a tmpfs of its own does as well.
+        Ok(self.holder(at).ok().and_then(|dir| open_tree(dir, name(at), clone).ok()))
     }
 
     /// With nodes of its own: everything that lies below is made now, since a mount can be made read-only only as long as it
