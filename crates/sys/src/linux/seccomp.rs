@@ -94,7 +94,8 @@ const STRETCHES: usize = 1024;
 /// unknown (ENOSYS) from there on. Says how many instructions that takes; none where they don't fit.
 ///
 /// The numbers are searched for by halves, so that neither a system call goes through a long list nor the kernel, which tries
-/// each number once when the filter is set to learn which ones it need never ask for again.
+/// each number once when the filter is set to learn which ones it need never ask for again: a half is one of numbers, and not of
+/// rules.
 #[must_use]
 pub const fn compile(machine: u32, rules: &[(u32, Rule<'_>)], end: u32, out: &mut [sock_filter]) -> Option<usize> {
     const UNKNOWN: Rule<'_> = Rule::Refuse(libc::ENOSYS);
@@ -116,6 +117,8 @@ pub const fn compile(machine: u32, rules: &[(u32, Rule<'_>)], end: u32, out: &mu
         count = add(&mut stretches, count, next, Rule::Allow);
     }
     count = add(&mut stretches, count, end, UNKNOWN);
+    // Where the last one ends matters only for the halves.
+    stretches[count] = (end + 1, Rule::Allow);
     let length = 4 + size(&stretches, 0, count);
     if length > out.len() {
         return None;
@@ -131,17 +134,26 @@ pub const fn compile(machine: u32, rules: &[(u32, Rule<'_>)], end: u32, out: &mu
 /// As many different verdicts as are shared.
 const VERDICTS: usize = 16;
 
-/// Lets all tests that come to the same verdict jump to one instruction behind the others: the kernel compiles a filter each time
-/// that it is set, in a time that goes by its length, and verdicts are half of it. Says how many instructions are left. Where a
-/// jump would have to reach too far nothing is changed.
+/// Lets all tests that come to the same verdict, or to the same look at an argument, jump to one place behind the others: the
+/// kernel compiles a filter each time that it is set, in a time that goes by its length, and verdicts are half of it. Says how
+/// many instructions are left. Where a jump would have to reach too far nothing is changed.
 const fn share(out: &mut [sock_filter], length: usize) -> usize {
     let mut verdicts = [0; VERDICTS];
     let mut known = 0;
-    // Where each instruction comes to stand, and for a shared verdict which one it is.
+    // Where each instruction comes to stand, for a shared verdict which one it is, and for a look that is there once more the
+    // place of that one, which is told by a number from `TWICE` on.
     let mut places = [0; MOST];
     let mut kept = 0;
     let mut at = 0;
     while at < length {
+        if let Some((mut again, end)) = again(out, at, length) {
+            while at < end {
+                places[at] = TWICE + again;
+                again += 1;
+                at += 1;
+            }
+            continue;
+        }
         // One that follows upon a load is come to without a jump, and stays.
         if is_verdict(&out[at]) && !is_load(&out[at - 1]) {
             let mut which = 0;
@@ -174,6 +186,51 @@ const fn share(out: &mut [sock_filter], length: usize) -> usize {
     kept + known
 }
 
+/// Marks a place that is another's.
+const TWICE: usize = 2 * MOST;
+
+/// If a look at an argument begins at `at`, and the same one begins again behind it: where that is, and where the first one ends.
+const fn again(out: &[sock_filter], at: usize, length: usize) -> Option<(usize, usize)> {
+    if !is_load(&out[at]) || out[at].k < ARGUMENTS {
+        return None;
+    }
+    let end = end_of(out, at);
+    let mut other = end;
+    while other + (end - at) <= length {
+        let mut same = 0;
+        while at + same < end && is_same(&out[at + same], &out[other + same]) {
+            same += 1;
+        }
+        if at + same == end {
+            return Some((other, end));
+        }
+        other += 1;
+    }
+    None
+}
+
+/// Where a look at an argument ends: behind the verdict that nothing in it jumps over.
+const fn end_of(out: &[sock_filter], at: usize) -> usize {
+    let (mut at, mut reach) = (at, at);
+    loop {
+        let one = &out[at];
+        if is_test(one) {
+            let far = if one.jt > one.jf { one.jt } else { one.jf };
+            if at + 1 + far as usize > reach {
+                reach = at + 1 + far as usize;
+            }
+        }
+        if is_verdict(one) && at >= reach {
+            return at + 1;
+        }
+        at += 1;
+    }
+}
+
+const fn is_same(one: &sock_filter, other: &sock_filter) -> bool {
+    one.code == other.code && one.jt == other.jt && one.jf == other.jf && one.k == other.k
+}
+
 /// Whether every jump reaches its target at the new place; and if so asked, moves all to theirs.
 #[allow(clippy::cast_possible_truncation, reason = "what does not fit is not written")]
 const fn redirect(out: &mut [sock_filter], length: usize, places: &[usize; MOST], kept: usize, write: bool) -> bool {
@@ -204,6 +261,10 @@ const fn redirect(out: &mut [sock_filter], length: usize, places: &[usize; MOST]
 
 /// From behind one instruction to another, at their new places.
 const fn distance(places: &[usize; MOST], kept: usize, from: usize, to: usize) -> usize {
+    let mut to = to;
+    while places[to] >= TWICE {
+        to = places[to] - TWICE;
+    }
     let to = if places[to] < MOST { places[to] } else { kept + places[to] - MOST };
     to - places[from] - 1
 }
@@ -237,6 +298,29 @@ const fn add<'a>(stretches: &mut [Stretch<'a>; STRETCHES], count: usize, from: u
 /// How far a jump of a test reaches.
 const NEAR: usize = 255;
 
+/// Where a search is cut: with about as many numbers on either side.
+const fn halves(stretches: &[Stretch<'_>; STRETCHES], low: usize, high: usize) -> usize {
+    let (from, to) = (stretches[low].0, stretches[high].0);
+    let mut middle = low + 1;
+    while middle + 1 < high && 2 * stretches[middle].0 < from + to {
+        middle += 1;
+    }
+    // The one before may be nearer.
+    if middle > low + 1 && stretches[middle].0 + stretches[middle - 1].0 > from + to { middle - 1 } else { middle }
+}
+
+/// Whether it is one number with a rule of its own among others that are all allowed, or all refused alike: one test tells.
+const fn is_one_apart(stretches: &[Stretch<'_>; STRETCHES], low: usize, high: usize) -> bool {
+    if high - low != 3 || stretches[low + 2].0 != stretches[low + 1].0 + 1 {
+        return false;
+    }
+    match (stretches[low].1, stretches[low + 2].1) {
+        (Rule::Allow, Rule::Allow) => true,
+        (Rule::Refuse(one), Rule::Refuse(two)) => one == two,
+        _ => false,
+    }
+}
+
 /// Instructions for the stretches from `low` to before `high`.
 const fn size(stretches: &[Stretch<'_>; STRETCHES], low: usize, high: usize) -> usize {
     if high - low == 1 {
@@ -247,7 +331,10 @@ const fn size(stretches: &[Stretch<'_>; STRETCHES], low: usize, high: usize) -> 
             Rule::Only { values, .. } | Rule::Except { values, .. } => values.len() + 3,
         };
     }
-    let middle = low.midpoint(high);
+    if is_one_apart(stretches, low, high) {
+        return 2 + size(stretches, low + 1, low + 2);
+    }
+    let middle = halves(stretches, low, high);
     let left = size(stretches, low, middle);
     let node = if left > NEAR { 2 } else { 1 };
     node + left + size(stretches, middle, high)
@@ -265,7 +352,12 @@ const fn tree(
     if high - low == 1 {
         return leaf(stretches[low].1, out, at);
     }
-    let middle = low.midpoint(high);
+    if is_one_apart(stretches, low, high) {
+        out[at] = jump(BPF_JEQ, stretches[low + 1].0, 1, 0);
+        let end = leaf(stretches[low].1, out, at + 1);
+        return leaf(stretches[low + 1].1, out, end);
+    }
+    let middle = halves(stretches, low, high);
     let (from, left) = (stretches[middle].0, size(stretches, low, middle));
     let begin = if left > NEAR {
         out[at] = jump(BPF_JGE, from, 0, 1);

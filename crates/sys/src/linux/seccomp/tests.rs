@@ -133,6 +133,82 @@ fn each_verdict_stands_there_once() {
 }
 
 #[test]
+fn the_same_look_at_an_argument_stands_there_once() {
+    let bits = Rule::Bits { argument: 1, mask: 6, errno: 1 };
+    // The second one ends with the very instructions of the first.
+    let within = Rule::BitsIf { other: 2, of: 4, argument: 1, mask: 6, errno: 1 };
+    let rules: Vec<(u32, Rule<'_>)> = (0..40).map(|at| (5 * at, if at % 2 == 0 { bits } else { within })).collect();
+    let mut out = [ALLOW; MOST];
+    let length = compile(MACHINE, &rules, 500, &mut out).unwrap();
+    let looks = out[..length].iter().filter(|one| is_load(one) && one.k >= ARGUMENTS).count();
+    assert!(looks <= 3, "{looks}");
+}
+
+/// What a rule means.
+fn meaning(rule: Rule<'_>, arguments: [u32; 6]) -> u32 {
+    let of = |argument: u32| arguments[argument as usize];
+    let (refused, errno) = match rule {
+        Rule::Allow => return DONE,
+        Rule::Refuse(errno) => return said(errno),
+        Rule::Bits { argument, mask, errno } => (of(argument) & mask != 0, errno),
+        Rule::BitsIf { other, of: bits, argument, mask, errno } => {
+            (of(other) & bits != 0 && of(argument) & mask != 0, errno)
+        }
+        Rule::Only { argument, values, errno } => (!values.contains(&of(argument)), errno),
+        Rule::Except { argument, values, errno } => (values.contains(&of(argument)), errno),
+        Rule::Both { arguments, values, errno } => (arguments.map(of) != values, errno),
+    };
+    if refused { said(errno) } else { DONE }
+}
+
+#[test]
+fn rules_of_all_kinds_mean_the_same_wherever_they_stand() {
+    let kinds = [
+        Rule::Allow,
+        Rule::Refuse(1),
+        Rule::Refuse(1),
+        Rule::Refuse(libc::ENOSYS),
+        Rule::Bits { argument: 0, mask: 6, errno: 1 },
+        Rule::Bits { argument: 1, mask: 6, errno: 1 },
+        Rule::BitsIf { other: 0, of: 1, argument: 1, mask: 6, errno: 1 },
+        Rule::BitsIf { other: 2, of: 4, argument: 1, mask: 6, errno: 1 },
+        Rule::Only { argument: 0, values: &[1, 2, 5], errno: 1 },
+        Rule::Only { argument: 0, values: &[], errno: 2 },
+        Rule::Except { argument: 2, values: &[3], errno: 1 },
+        Rule::Both { arguments: [0, 1], values: [1, 4], errno: 1 },
+    ];
+    // A generator of numbers that look random: Knuth's.
+    let mut state = 1_u64;
+    let mut random = |below: usize| {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        usize::try_from(state >> 33).unwrap() % below
+    };
+    let mut out = [ALLOW; MOST];
+    for sparse in [2, 3, 7, 20] {
+        for _ in 0..20 {
+            let with = (0..500).filter(|_| random(sparse) == 0).collect::<Vec<u32>>();
+            let rules: Vec<_> = with.iter().map(|&number| (number, kinds[random(kinds.len())])).collect();
+            let Some(length) = compile(MACHINE, &rules, 500, &mut out) else {
+                assert!(rules.len() > 100, "{rules:?}");
+                continue;
+            };
+            for number in 0..500 {
+                let rule = rules.iter().find(|(of, _)| *of == number).map_or(Rule::Allow, |(_, rule)| *rule);
+                for _ in 0..6 {
+                    let arguments = std::array::from_fn(|_| u32::try_from(random(8)).unwrap());
+                    let data = Data { number, machine: MACHINE, arguments };
+                    assert_eq!(
+                        verdict(&out[..length], &data),
+                        meaning(rule, arguments),
+                        "{number} {rule:?} {arguments:?}"
+                    );
+                }
+            }
+        }
+    }
+}
+
+#[test]
 fn what_makes_no_sense_or_does_not_fit_is_no_filter() {
     let mut out = [ALLOW; MOST];
     for rules in [&[(2, Rule::Allow), (1, Rule::Allow)][..], &[(1, Rule::Allow); 2], &[(500, Rule::Allow)]] {
