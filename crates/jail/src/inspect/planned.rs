@@ -1,8 +1,9 @@
 //! The inside of a jail that is not there yet, as a tree: what is bound is read on the host, the rest is in the plan.
 
 use std::collections::BTreeMap;
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::io;
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
@@ -96,15 +97,25 @@ impl<'p> PlannedTree<'p> {
 
     /// The nearest step on the way decides: on it, or below what it binds.
     fn place(&self, path: &Path) -> io::Result<Place<'_>> {
-        for above in path.ancestors() {
-            let Some((number, node)) = self.nodes.get(above.as_os_str()) else { continue };
-            return match (node, path.strip_prefix(above)) {
-                (Node::Host { source }, Ok(rest)) => Ok(Place::Host(source_path(source, rest))),
-                (_, Ok(rest)) if rest.as_os_str().is_empty() => Ok(Place::Node { number: *number, node }),
-                _ => Err(io::ErrorKind::NotFound.into()),
-            };
+        // By bytes and not by components, of which most of a look would be made.
+        let bytes = path.as_os_str().as_bytes();
+        let mut end = bytes.len();
+        loop {
+            let (above, rest) = bytes.split_at(end);
+            let above = if above.is_empty() { b"/" } else { above };
+            if let Some((number, node)) = self.nodes.get(OsStr::from_bytes(above)) {
+                let rest = rest.strip_prefix(b"/").unwrap_or(rest);
+                return match node {
+                    Node::Host { source } => Ok(Place::Host(source_path(source, Path::new(OsStr::from_bytes(rest))))),
+                    _ if rest.is_empty() => Ok(Place::Node { number: *number, node }),
+                    _ => Err(io::ErrorKind::NotFound.into()),
+                };
+            }
+            match bytes[..end].iter().rposition(|&byte| byte == b'/') {
+                Some(slash) if end > 0 => end = slash,
+                _ => return Err(io::ErrorKind::NotFound.into()),
+            }
         }
-        Err(io::ErrorKind::NotFound.into())
     }
 }
 

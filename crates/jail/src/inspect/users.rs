@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use thinjail_closure::tree::Resolver;
 use thinjail_plan::facts::{Group, User, Wants};
 
-use super::records::{self, Passwd};
+use super::records::{self, Asked, Passwd};
 use super::{Host, getent};
 
 /// Each name or number asked for, and who that is.
@@ -36,42 +36,43 @@ struct Files {
 
 impl Files {
     fn user(&self, asked: &str) -> Option<User> {
-        if let Some(entry) = find(|| records::passwd(&self.passwd), asked, |entry| (entry.name, entry.uid)) {
+        if let Some(entry) = find(|asked| records::passwd(&self.passwd, asked), asked, |entry| (entry.name, entry.uid))
+        {
             // initgroups(3) by group(5).
-            let groups = records::group(&self.group).filter(|group| group.has(entry.name));
+            let groups = records::group(&self.group, Asked::Members).filter(|group| group.has(entry.name));
             return Some(user(entry, groups.map(|group| group.group()).collect()));
         }
         if !self.live {
             return None;
         }
         let answer = getent::passwd(asked)?;
-        let entry = records::passwd(&answer).find(|entry| is(asked, entry.name, entry.uid))?;
+        let entry = records::passwd(&answer, Asked::All).find(|entry| is(asked, entry.name, entry.uid))?;
         let groups = getent::groups_of(entry.name);
         Some(user(entry, groups.into_iter().filter_map(|gid| self.group(&gid.to_string())).collect()))
     }
 
     fn group(&self, asked: &str) -> Option<Group> {
-        if let Some(entry) = find(|| records::group(&self.group), asked, |entry| (entry.name, entry.gid)) {
+        if let Some(entry) = find(|asked| records::group(&self.group, asked), asked, |entry| (entry.name, entry.gid)) {
             return Some(entry.group());
         }
         if !self.live {
             return None;
         }
         let answer = getent::group(asked)?;
-        records::group(&answer).find(|entry| is(asked, entry.name, entry.gid)).map(|entry| entry.group())
+        records::group(&answer, Asked::All).find(|entry| is(asked, entry.name, entry.gid)).map(|entry| entry.group())
     }
 }
 
 /// The entry of that name, else the one of that number: a name may look like a number, and then it is a name, as
 /// chown(1) has it.
-fn find<'b, T, I>(entries: impl Fn() -> I, asked: &str, key: impl Fn(&T) -> (&'b str, u32)) -> Option<T>
+fn find<'b, T, I>(entries: impl Fn(Asked<'b>) -> I, asked: &'b str, key: impl Fn(&T) -> (&'b str, u32)) -> Option<T>
 where
     I: Iterator<Item = T>,
 {
-    let by_name = entries().find(|entry| key(entry).0 == asked);
+    let by_name = entries(Asked::Name(asked)).find(|entry| key(entry).0 == asked);
     by_name.or_else(|| {
         let number = number(asked)?;
-        entries().find(|entry| key(entry).1 == number)
+        entries(Asked::Number(number)).find(|entry| key(entry).1 == number)
     })
 }
 
