@@ -99,7 +99,8 @@ mod tests {
     #[test]
     fn nothing_of_linux_is_left_on_freebsd() {
         for (name, text) in ALL {
-            let spec = parse(text, name).unwrap_or_else(|error| panic!("{error}")).for_system(SystemKind::FreeBsd);
+            let spec = parse(text, name).unwrap_or_else(|error| panic!("{error}"));
+            let spec = spec.for_system(SystemKind::FreeBsd);
             let mounts = spec.mount.iter().map(|mount| &mount.source);
             let sources = spec.read.iter().chain(&spec.write).chain(mounts);
             for path in sources {

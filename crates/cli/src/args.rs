@@ -212,8 +212,9 @@ pub(crate) struct About {
     words: Vec<String>,
     #[command(flatten)]
     pub(crate) profile: ProfileFlags,
+    /// None where no such flag is typed, which saves a start from looking at each of them.
     #[command(flatten)]
-    pub(crate) wanted: Wanted,
+    pub(crate) wanted: Option<Wanted>,
 }
 
 /// `run`.
@@ -305,7 +306,7 @@ pub(crate) struct Explain {
     #[command(flatten)]
     pub(crate) profile: ProfileFlags,
     #[command(flatten)]
-    pub(crate) wanted: Wanted,
+    pub(crate) wanted: Option<Wanted>,
 }
 
 /// `check` and `facts`.
@@ -504,7 +505,7 @@ impl Run {
         // What a second one means is clap's to say.
         let plain = |word: &OsString| word.to_str().filter(|word| *word != "--").map(str::to_owned);
         let words = words.iter().map(plain).collect::<Option<Vec<_>>>().filter(|words| !words.is_empty())?;
-        let about = About { words, profile: ProfileFlags::default(), wanted: Wanted::default() };
+        let about = About { words, profile: ProfileFlags::default(), wanted: None };
         Some(Self { dry_run: false, timings: false, about })
     }
 }

@@ -133,7 +133,12 @@ struct Asked {
 }
 
 /// The jail's name and all that is wanted on one system.
-fn wanted(subject: &Subject, flags: ProfileFlags, over: Wanted, kind: SystemKind) -> Result<(String, Spec), Failure> {
+fn wanted(
+    subject: &Subject,
+    flags: ProfileFlags,
+    over: Option<Wanted>,
+    kind: SystemKind,
+) -> Result<(String, Spec), Failure> {
     let here = std::env::current_dir().ok();
     wanted_at(here.as_deref(), subject, &flags, over, kind)
 }
@@ -143,7 +148,7 @@ fn wanted_at(
     here: Option<&Path>,
     subject: &Subject,
     flags: &ProfileFlags,
-    over: Wanted,
+    over: Option<Wanted>,
     kind: SystemKind,
 ) -> Result<(String, Spec), Failure> {
     let asked = asked_at(here, subject, flags, over, kind, false)?;
@@ -158,7 +163,7 @@ fn wanted_at(
 fn asked(
     subject: &Subject,
     flags: ProfileFlags,
-    over: Wanted,
+    over: Option<Wanted>,
     kind: SystemKind,
     origins: bool,
 ) -> Result<Asked, Failure> {
@@ -170,7 +175,7 @@ fn asked_at(
     here: Option<&Path>,
     subject: &Subject,
     flags: &ProfileFlags,
-    over: Wanted,
+    over: Option<Wanted>,
     kind: SystemKind,
     origins: bool,
 ) -> Result<Asked, Failure> {
@@ -180,14 +185,16 @@ fn asked_at(
     let profile = match subject {
         Subject::Program(words) => {
             let (name, mut spec) = of_program(words, here);
-            spec.overlay(over.spec(here));
+            if let Some(over) = over {
+                spec.overlay(over.spec(here));
+            }
             return Ok(Asked { name, spec, faults: Vec::new(), doubtful: Vec::new(), origins: Vec::new() });
         }
         Subject::Named(name) => profile::by_name(name, &directories()?)?,
         Subject::File(path) => profile::by_path(&from(path), directories)?,
         Subject::Jail => return Err(Failure::usage("no profile is named")),
     };
-    Ok(of_profile(profile, over.spec(here), kind, origins))
+    Ok(of_profile(profile, over.map(|over| over.spec(here)), kind, origins))
 }
 
 fn of_program(words: &[String], here: Option<&Path>) -> (String, Spec) {
@@ -203,7 +210,7 @@ fn of_program(words: &[String], here: Option<&Path>) -> (String, Spec) {
 }
 
 /// Flags are typed for the system at hand, so they also go over its table.
-fn of_profile(profile: Profile, flags: Spec, kind: SystemKind, origins: bool) -> Asked {
+fn of_profile(profile: Profile, flags: Option<Spec>, kind: SystemKind, origins: bool) -> Asked {
     let Profile { name, instance, layers } = profile;
     let fill =
         |text: &str| instance.as_deref().map_or_else(|| text.to_owned(), |instance| layers::filled(text, instance));
@@ -212,7 +219,7 @@ fn of_profile(profile: Profile, flags: Spec, kind: SystemKind, origins: bool) ->
         values.map(|value| Value { value: fill(&value.value), ..value }).collect()
     };
     let origins = match origins {
-        true => layers::origins(layers.iter().map(values).chain([Value::of_flags(&flags)]), kind),
+        true => layers::origins(layers.iter().map(values).chain(flags.iter().map(Value::of_flags)), kind),
         false => Vec::new(),
     };
     let mut asked = Asked { name, spec: Spec::default(), faults: Vec::new(), doubtful: Vec::new(), origins };
@@ -228,6 +235,6 @@ fn of_profile(profile: Profile, flags: Spec, kind: SystemKind, origins: bool) ->
             None => layer.parsed.spec,
         });
     }
-    asked.spec = layers::stack(specs.into_iter().chain([flags]), kind);
+    asked.spec = layers::stack(specs.into_iter().chain(flags), kind);
     asked
 }

@@ -143,6 +143,10 @@ macro_rules! path_type {
         impl fmt::Display for $name {
             /// Control characters are escaped, so that a hostile name can't forge a line of our output.
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                // Most have none, and each plan writes many of them.
+                if self.0.bytes().all(|byte| (b' '..=b'~').contains(&byte)) {
+                    return f.write_str(&self.0);
+                }
                 for c in self.0.chars() {
                     if c.is_control() {
                         write!(f, "{}", c.escape_default())?;

@@ -110,7 +110,7 @@ fn prepare(found: &Found, init: Init) -> Result<(Adopted, String), Failure> {
         Some(text) => profiles::of_text(name, text, &directories)?,
         None => profiles::by_name(name, &directories)?,
     };
-    let asked = of_profile(read, Spec::default(), this_kind(), false);
+    let asked = of_profile(read, None, this_kind(), false);
     if let Some(fault) = asked.faults.into_iter().next() {
         return Err(fault);
     }
@@ -145,7 +145,7 @@ fn derive(described: &Described, directories: &[PathBuf]) -> Result<String, Fail
     for name in profiles::names(directories).into_iter().filter(|name| !name.contains('@')) {
         // One with a mistake in it is nothing to build upon.
         let Ok(read) = profiles::by_name(&name, directories) else { continue };
-        let asked = of_profile(read, Spec::default(), this_kind(), false);
+        let asked = of_profile(read, None, this_kind(), false);
         if asked.faults.is_empty() {
             bases.push(Base { name, spec: asked.spec });
         }

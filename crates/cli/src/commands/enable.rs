@@ -9,7 +9,7 @@ use thinjail_plan::resolve::resolve;
 use thinjail_plan::spec::Spec;
 
 use super::{Source, wanted};
-use crate::args::{Disable, Enable, OfService, Subject, Wanted};
+use crate::args::{Disable, Enable, OfService, Subject};
 use crate::exit_code::Exit;
 use crate::init::command::{run, succeeds};
 use crate::init::detect;
@@ -24,7 +24,7 @@ use crate::report::{self, Failure};
 #[inline(never)]
 pub(super) fn enable(args: Enable, subject: &Subject) -> Result<Exit, Failure> {
     let init = args.of.init.map_or_else(running, |init| Ok(init.into()))?;
-    let (_, spec) = wanted(subject, args.of.profile.clone(), Wanted::default(), init.system())?;
+    let (_, spec) = wanted(subject, args.of.profile.clone(), None, init.system())?;
     let service = service(&args.name, &spec, init, &args.of)?;
     let text = text(init, &service);
     if args.print {

@@ -18,7 +18,7 @@ pub(super) struct Planned<'a> {
     subject: &'a Subject,
     here: Option<PathBuf>,
     profile: ProfileFlags,
-    wanted: Wanted,
+    wanted: Option<Wanted>,
 }
 
 /// A profile as it is written.

@@ -1,5 +1,7 @@
 //! `run`: from a spec to the end of the program.
 
+use std::mem::ManuallyDrop;
+
 use thinjail_jail::inspect::this_kind;
 use thinjail_jail::life;
 use thinjail_jail::run::{Observer, Outcome, RunError, Timings};
@@ -16,14 +18,16 @@ use crate::report::{self, Failure};
 /// Builds the jail, runs the program, and says how it ended.
 #[inline(never)]
 pub(super) fn execute(args: Run, subject: &Subject, mut clock: Clock) -> Result<Exit, Failure> {
-    let planned = Planned::new(subject, args.about);
-    let written = planned.read()?;
+    // The process ends with this: what is known is the kernel's to free, and the caller waits no longer than it has to.
+    let planned = ManuallyDrop::new(Planned::new(subject, args.about));
+    let written = ManuallyDrop::new(planned.read()?);
     clock.done("parse");
     // Who becomes the program is nowhere on the host afterwards, and could take nothing back there.
     let makes = written.spec.supervisor != Some(false) && makes_on_host(&written.spec, this_kind());
     let looks = !args.dry_run && makes;
     let leftovers = looks.then(|| life::recover(&written.name, &mut report::say));
     let (plan, facts) = planned.decide(&written, &mut clock)?;
+    let (plan, facts) = (ManuallyDrop::new(plan), ManuallyDrop::new(facts));
     if args.dry_run {
         written.verify(&plan, &facts)?;
         clock.done("verify");
@@ -41,10 +45,7 @@ pub(super) fn execute(args: Run, subject: &Subject, mut clock: Clock) -> Result<
     let mut teller = Teller {
         program: plan.exec.program.to_string(),
         clock: args.timings.then_some(clock),
-        verify: Some(Box::new({
-            let plan = &plan;
-            move || written.verify(plan, &facts)
-        })),
+        verify: Some(Box::new(|| written.verify(&plan, &facts))),
     };
     let outcome = thinjail_jail::run::run(&plan, &mut || planned.again(), &mut teller);
     if let Some(leftovers) = leftovers {

@@ -14,7 +14,7 @@ const INSTANCE: &str = "%i";
 pub fn stack(layers: impl IntoIterator<Item = Spec>, kind: SystemKind) -> Spec {
     let mut below = Spec::default();
     for layer in layers {
-        below.overlay(layer.for_system(kind));
+        below.overlay(layer.for_system(kind).into_owned());
     }
     // It has said which one it is built upon.
     below.r#use = None;

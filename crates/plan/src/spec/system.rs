@@ -1,5 +1,6 @@
 //! `[linux]` and `[freebsd]`: scalars replace, lists append, tables are merged by key.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use super::{Spec, Words};
@@ -7,9 +8,12 @@ use crate::facts::SystemKind;
 
 impl Spec {
     /// What holds on one system: its table laid over the rest, and no tables left. Further programs are named as they are
-    /// looked for.
+    /// looked for. Where nothing of it changes, it is the same one: a copy of all keys would be a part of each start.
     #[must_use]
-    pub fn for_system(&self, kind: SystemKind) -> Spec {
+    pub fn for_system(&self, kind: SystemKind) -> Cow<'_, Spec> {
+        if self.linux.is_none() && self.freebsd.is_none() && !self.programs.iter().any(|program| program == "sh") {
+            return Cow::Borrowed(self);
+        }
         let mut spec = self.clone();
         let (linux, freebsd) = (spec.linux.take(), spec.freebsd.take());
         let table = match kind {
@@ -24,7 +28,7 @@ impl Spec {
         for program in spec.programs.iter_mut().filter(|program| *program == "sh") {
             *program = "/bin/sh".into();
         }
-        spec
+        Cow::Owned(spec)
     }
 
     /// The programs beside the main one, each once: those that are named, and those of further commands.
