@@ -226,6 +226,13 @@ fn a_limit_of_file_sizes_fails_a_start_and_kills_nobody() {
     // What it says can't be written either.
     site.jail(&[], &[BUSYBOX, "true"]).after("ulimit -f 0").run().expect_code(125);
     site.assert_as_before("no file may have a byte");
+    // Nor may it be written that something is taken back which an earlier one has left.
+    let mut killed = site.jail(&[], &[BUSYBOX, "sleep", "1000"]).spawn();
+    killed.wait_until("the pidfile", |_| site.pidfile().exists().then_some(()));
+    killed.signal(Signal::KILL);
+    killed.finish();
+    site.jail(&[], &[BUSYBOX, "true"]).after("ulimit -f 0").run().expect_code(125);
+    site.assert_only_the_known_is_left("no file may have a byte, and an earlier jail was killed");
 }
 
 /// System calls of a start that can fail. Each is made to, the first time and the next, until it is not called so often.

@@ -38,8 +38,6 @@ impl Signals {
     pub(super) fn take() -> io::Result<Self> {
         // Where the caller ignores SIGCHLD the kernel reaps children by itself, and nobody learns how they ended.
         signal::interrupts_only(signal::SIGCHLD)?;
-        // A file of the jail or the pidfile that can't be written is an error, after which everything is taken back.
-        signal::survive_file_size_limit()?;
         let set = SignalSet::of(&FORWARDED);
         signal::set_mask(&set)?;
         Ok(Self { fd: signal::signalfd(&set)? })

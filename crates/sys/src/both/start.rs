@@ -15,7 +15,7 @@ macro_rules! start {
         #[unsafe(no_mangle)]
         pub extern "C" fn main(argc: i32, argv: *const *const std::ffi::c_char) -> i32 {
             let prepared =
-                $crate::both::start::standard_descriptors().and_then(|()| $crate::both::start::survive_closed_pipes());
+                $crate::both::start::standard_descriptors().and_then(|()| $crate::both::start::survive_failed_writes());
             // Nobody to tell it: there may be no standard error.
             if prepared.is_err() {
                 return 125;
@@ -52,14 +52,20 @@ pub fn standard_descriptors() -> io::Result<()> {
     Ok(())
 }
 
-/// `signal(SIGPIPE, SIG_IGN)`: who prints to a pipe that nobody reads gets EPIPE, and goes on to clean up.
+/// `signal(SIGPIPE, SIG_IGN)` and the same of SIGXFSZ: who prints to a pipe that nobody reads gets EPIPE, who writes past
+/// RLIMIT_FSIZE gets EFBIG, and goes on to clean up: a journal, a file of the jail or the pidfile that can't be written is an error.
+/// The program gets them back as they are by default.
 ///
 /// # Errors
 /// None that is documented.
-pub fn survive_closed_pipes() -> io::Result<()> {
-    // SAFETY: SIG_IGN runs no code of ours.
-    let before = unsafe { libc::signal(libc::SIGPIPE, libc::SIG_IGN) };
-    if before == libc::SIG_ERR { Err(io::Error::last_os_error()) } else { Ok(()) }
+pub fn survive_failed_writes() -> io::Result<()> {
+    for signal in [libc::SIGPIPE, libc::SIGXFSZ] {
+        // SAFETY: SIG_IGN runs no code of ours.
+        if unsafe { libc::signal(signal, libc::SIG_IGN) } == libc::SIG_ERR {
+            return Err(io::Error::last_os_error());
+        }
+    }
+    Ok(())
 }
 
 /// The arguments of `main`, by [`start!`] only: `argv` has to be the one that libc called it with.

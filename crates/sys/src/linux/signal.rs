@@ -45,16 +45,6 @@ pub fn read_signalfd<Fd: AsFd>(fd: Fd) -> io::Result<Option<Received>> {
     Ok(Some(Received { signal, by_kernel: info.ssi_code == libc::SI_KERNEL }))
 }
 
-/// `sigaction(SIGXFSZ, {SIG_IGN})`: past RLIMIT_FSIZE write(2) says EFBIG, and the process goes on. [`all_default`] takes it back
-/// for the program.
-///
-/// setrlimit(2).
-pub fn survive_file_size_limit() -> io::Result<()> {
-    // SAFETY: SIG_IGN runs no code of ours.
-    let before = unsafe { libc::signal(libc::SIGXFSZ, libc::SIG_IGN) };
-    if before == libc::SIG_ERR { Err(io::Error::last_os_error()) } else { Ok(()) }
-}
-
 extern "C" fn nothing(_signal: libc::c_int) {}
 
 /// `sigaction(signal, {handler that does nothing})`: the signal interrupts ppoll(2) and has no other effect. Pid 1 of a
