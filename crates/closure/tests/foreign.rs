@@ -44,7 +44,10 @@ impl Foreign {
             fs::write(&stamp, packages).unwrap();
         }
         if let Some(emulator) = &emulator {
-            fs::copy(emulator, root.join("emulator")).unwrap();
+            // By another process: what the other test starts meanwhile would inherit a descriptor that the emulator is written by,
+            // and as long as it has that nobody executes it (ETXTBSY).
+            let copied = Command::new("cp").arg(emulator).arg(root.join("emulator")).status().unwrap();
+            assert!(copied.success());
         }
         let foreign = Self { root, loader, emulator: emulator.map(|_| "/emulator"), chroot };
         let made = foreign.run(&["/sbin/ldconfig"]);
