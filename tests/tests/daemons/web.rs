@@ -3,6 +3,7 @@
 use std::fs;
 use std::os::unix::fs::chown;
 use std::path::Path;
+use std::time::Duration;
 
 use rustix::process::Signal;
 use thinjail_tests::client::{ask, listens, port_free};
@@ -158,7 +159,11 @@ fn haproxy_as_debian_ships_it_balances_python_behind_nginx_and_node() {
     let first = worker(&haproxy).unwrap();
     assert_eq!((first.uid(), first.field("CapEff").as_deref()), (Some(uid_of("haproxy")), Some("0000000000000000")));
     // A reload: the master executes itself, and tells the old worker to end.
-    haproxy.signal(Signal::USR2);
+    // It loses one that comes before it waits for signals, jailed or not, though its worker serves by then.
+    haproxy.wait_until("the master's reload", |jail| {
+        jail.signal(Signal::USR2);
+        wait::poll(Duration::from_secs(2), || jail.stderr().contains("Reloading HAProxy").then_some(()))
+    });
     wait::until_true("the old worker's end", || !first.runs());
     // The new master tells it before it has its own signals in place: one that comes in between is lost, jailed or not.
     haproxy.wait_until("the master's word on its old worker", |jail| {
