@@ -169,4 +169,14 @@ fn where_no_nodes_can_be_made_the_host_s_are_mounted_as_restricted() {
     let expected = ["full", "null", "random"].map(node).into_iter().chain(["/dev/shm rw,nosuid,nodev,noexec".into()]);
     let expected: Vec<String> = expected.chain(["urandom", "zero"].map(node)).collect();
     assert_eq!(lines, expected);
+    // Without CAP_CHOWN it is the owner of a node that is made already, as of a /dev/tty that is the group tty's.
+    let temp = TempDir::new();
+    let own = format!(
+        "mknod {0} c 5 0 && chown 0:5 {0} && mount --bind {0} /dev/tty && exec strace -qq -o /dev/null -e inject=fchownat:error=EPERM \"$@\"",
+        temp.at("tty")
+    );
+    let args = ["run", "--user=root", "--devices=tty", "--", "/bin/sh", "-c", script];
+    let finished = thinjail_through(["unshare", "--mount", "sh", "-c", &own, "sh"], args).run();
+    let shown = finished.expect_code(0).stdout.lines().filter(|line| *line == node("tty")).count();
+    assert_eq!(shown, 1, "{}", finished.stdout);
 }

@@ -17,6 +17,21 @@ fn death_of_init_ends_the_supervisor_which_says_so() {
 }
 
 #[test]
+fn a_supervisor_holds_no_directory_of_the_host() {
+    let _alone = alone();
+    need!(skip::namespaces());
+    // Of several libraries, since the directory that was looked into last is kept for the next question.
+    let (running, inside) = family(&[]);
+    let descriptors = std::fs::read_dir(format!("/proc/{}/fd", running.pid())).unwrap();
+    let held: Vec<_> = descriptors.map(|entry| entry.unwrap().path()).filter(|path| path.is_dir()).collect();
+    let held: Vec<_> = held.iter().map(|path| std::fs::read_link(path).unwrap()).collect();
+    assert!(held.is_empty(), "{held:?}");
+    running.signal(Signal::KILL);
+    running.finish();
+    all_gone(&inside);
+}
+
+#[test]
 fn death_of_the_main_process_ends_the_jail() {
     let _alone = alone();
     need!(skip::namespaces());

@@ -20,7 +20,7 @@ use crate::report::{self, Failure};
 pub(super) fn execute(args: Run, subject: &Subject, mut clock: Clock) -> Result<Exit, Failure> {
     // The process ends with this: what is known is the kernel's to free, and the caller waits no longer than it has to.
     let planned = ManuallyDrop::new(Planned::new(subject, args.about));
-    let written = ManuallyDrop::new(planned.read()?);
+    let written = planned.read()?;
     clock.done("parse");
     // Who becomes the program is nowhere on the host afterwards, and could take nothing back there.
     let makes = written.spec.supervisor != Some(false) && makes_on_host(&written.spec, this_kind());
@@ -45,7 +45,7 @@ pub(super) fn execute(args: Run, subject: &Subject, mut clock: Clock) -> Result<
     let mut teller = Teller {
         program: plan.exec.program.to_string(),
         clock: args.timings.then_some(clock),
-        verify: Some(Box::new(|| written.verify(&plan, &facts))),
+        verify: Some(Box::new(written.check(&plan, &facts))),
     };
     let outcome = thinjail_jail::run::run(&plan, &mut || planned.again(), &mut teller);
     if let Some(leftovers) = leftovers {

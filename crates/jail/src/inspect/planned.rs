@@ -99,12 +99,16 @@ impl<'p> PlannedTree<'p> {
     fn place(&self, path: &Path) -> io::Result<Place<'_>> {
         // By bytes and not by components, of which most of a look would be made.
         let bytes = path.as_os_str().as_bytes();
+        if bytes.first() != Some(&b'/') {
+            return Err(io::ErrorKind::NotFound.into());
+        }
         let mut end = bytes.len();
         loop {
             let (above, rest) = bytes.split_at(end);
             let above = if above.is_empty() { b"/" } else { above };
             if let Some((number, node)) = self.nodes.get(OsStr::from_bytes(above)) {
-                let rest = rest.strip_prefix(b"/").unwrap_or(rest);
+                // All slashes: what is left has to be below, and from the root on it would be the host's.
+                let rest = rest.split_at(rest.iter().take_while(|&&byte| byte == b'/').count()).1;
                 return match node {
                     Node::Host { source } => Ok(Place::Host(source_path(source, Path::new(OsStr::from_bytes(rest))))),
                     _ if rest.is_empty() => Ok(Place::Node { number: *number, node }),
@@ -259,6 +263,13 @@ mod tests {
         assert_eq!(tree.open("/data/os-release".as_ref()).unwrap().len(), 4);
         assert_eq!(tree.lstat("/usr/bin".as_ref()).unwrap_err().kind(), io::ErrorKind::NotFound);
         assert!(tree.list("/data".as_ref()).unwrap().contains(&"bin".into()));
+        // No way of writing it leads to the host's own.
+        for path in ["/data//bin", "/data///bin"] {
+            assert_eq!(tree.lstat(path.as_ref()).unwrap(), of_host);
+        }
+        for path in ["", "data/bin", "//usr/bin", "/", "/datas/bin"] {
+            assert_eq!(tree.lstat(path.as_ref()).unwrap_err().kind(), io::ErrorKind::NotFound, "{path}");
+        }
     }
 
     #[test]

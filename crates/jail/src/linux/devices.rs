@@ -43,8 +43,9 @@ pub(super) fn nodes(at: &RootPath, nodes: &[Source], mount: Option<OwnedFd>) -> 
         match make() {
             Ok(()) => {}
             Err(Errno::PERM | Errno::ACCESS) => {
-                // The directory may be the root's own, in which mountpoints of these names are made next.
-                for node in &nodes[..made] {
+                // The directory may be the root's own, in which mountpoints of these names are made next. Of the last one the owner
+                // may be what was refused.
+                for node in &nodes[..=made] {
                     let _ = fs::unlinkat(&mount, node.path.name().unwrap_or_default(), AtFlags::empty());
                 }
                 return Ok(None);

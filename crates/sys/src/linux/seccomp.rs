@@ -103,7 +103,7 @@ pub const fn compile(machine: u32, rules: &[(u32, Rule<'_>)], end: u32, out: &mu
     let (mut count, mut next, mut at) = (0, 0, 0);
     while at < rules.len() {
         let (number, rule) = rules[at];
-        if number < next || number >= end || count + 4 > STRETCHES {
+        if number < next || number >= end || count + 5 > STRETCHES {
             return None;
         }
         if number > next {
@@ -118,7 +118,7 @@ pub const fn compile(machine: u32, rules: &[(u32, Rule<'_>)], end: u32, out: &mu
     }
     count = add(&mut stretches, count, end, UNKNOWN);
     // Where the last one ends matters only for the halves.
-    stretches[count] = (end + 1, Rule::Allow);
+    stretches[count] = (end.saturating_add(1), Rule::Allow);
     let length = 4 + size(&stretches, 0, count);
     if length > out.len() {
         return None;

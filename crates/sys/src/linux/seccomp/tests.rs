@@ -188,10 +188,7 @@ fn rules_of_all_kinds_mean_the_same_wherever_they_stand() {
         for _ in 0..20 {
             let with = (0..500).filter(|_| random(sparse) == 0).collect::<Vec<u32>>();
             let rules: Vec<_> = with.iter().map(|&number| (number, kinds[random(kinds.len())])).collect();
-            let Some(length) = compile(MACHINE, &rules, 500, &mut out) else {
-                assert!(rules.len() > 100, "{rules:?}");
-                continue;
-            };
+            let length = compile(MACHINE, &rules, 500, &mut out).unwrap();
             for number in 0..500 {
                 let rule = rules.iter().find(|(of, _)| *of == number).map_or(Rule::Allow, |(_, rule)| *rule);
                 for _ in 0..6 {
@@ -215,6 +212,14 @@ fn what_makes_no_sense_or_does_not_fit_is_no_filter() {
         assert_eq!(compile(MACHINE, rules, 500, &mut out), None);
     }
     assert_eq!(compile(MACHINE, &[], 500, &mut out[..5]), None);
+    // Around as many as there is room for.
+    for count in 505..515 {
+        let rules: Vec<_> = (0..count).map(|number| (2 * number + 1, Rule::Refuse(1))).collect();
+        for end in [2 * count, 2 * count + 1] {
+            let length = compile(MACHINE, &rules, end, &mut out);
+            assert_eq!(length.is_some(), count <= 510, "{count}");
+        }
+    }
 }
 
 #[test]
