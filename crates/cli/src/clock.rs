@@ -1,8 +1,29 @@
 //! How long each phase took, for `--timings`.
 
+use std::ffi::OsString;
 use std::time::{Duration, Instant};
 
-use thinjail_jail::run::Timings;
+use thinjail_jail::run::{Early, Timings};
+
+/// What `run` begins with, before its command line is looked at.
+#[derive(Debug)]
+pub(crate) struct Begun {
+    pub(crate) clock: Clock,
+    /// Nothing where it is sure that there will be no jail.
+    pub(crate) early: Option<Early>,
+}
+
+impl Begun {
+    /// For the words after the verb.
+    pub(crate) fn of(words: &[OsString]) -> Self {
+        let mut clock = Clock::start();
+        let early = if words.iter().any(|word| word == "--dry-run") { None } else { Early::begin() };
+        if early.is_some() {
+            clock.done("clone");
+        }
+        Self { clock, early }
+    }
+}
 
 /// Runs from the start of the process.
 #[derive(Debug)]

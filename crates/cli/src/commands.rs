@@ -28,15 +28,15 @@ use thinjail_plan::spec::{Spec, Words, layers, toml};
 use thinjail_plan::wants::{wants, wants_links};
 
 use crate::args::{Args, HostFlags, ProfileFlags, Subject, Verb, Wanted, program};
-use crate::clock::Clock;
+use crate::clock::Begun;
 use crate::exit_code::Exit;
 use crate::profile::{self, Layer, Profile};
 use crate::report::Failure;
 
 /// Does what was asked for. None of the verbs is put in line: each start would touch the stack that any of them needs.
-pub(crate) fn execute(args: Args, subject: &Subject, clock: Option<Clock>) -> Result<Exit, Failure> {
+pub(crate) fn execute(args: Args, subject: &Subject, begun: Option<Begun>) -> Result<Exit, Failure> {
     match args.verb {
-        Verb::Run(run) => run::execute(run, subject, clock.unwrap_or_else(Clock::start)),
+        Verb::Run(run) => run::execute(run, subject, begun.unwrap_or_else(|| Begun::of(&[]))),
         Verb::Start(start) => start::execute(start, subject),
         Verb::Exec(args) => exec::execute(args),
         Verb::Shell(args) => exec::shell(args),

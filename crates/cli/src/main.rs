@@ -16,7 +16,7 @@ mod report;
 use std::ffi::OsString;
 
 use args::{Args, Stop};
-use clock::Clock;
+use clock::Begun;
 use exit_code::Exit;
 
 #[cfg(not(test))]
@@ -29,10 +29,10 @@ fn thinjail(argv: Vec<OsString>) -> i32 {
     // A command line that can't be parsed may still be one of `run`, whose exit codes are the program's.
     let verb = argv.get(1).and_then(|verb| verb.to_str()).unwrap_or_default().to_owned();
     // No other verb tells times, and the first question for the time takes one of its own.
-    let clock = (verb == "run").then(Clock::start);
+    let begun = (verb == "run").then(|| Begun::of(argv.get(2..).unwrap_or_default()));
     let running = ["run", "exec", "shell"].contains(&verb.as_str());
     let done = match Args::parse(&argv) {
-        Ok((args, subject)) => commands::execute(args, &subject, clock),
+        Ok((args, subject)) => commands::execute(args, &subject, begun),
         Err(Stop::Answer(text)) => report::answer(&text).map(|()| Exit::Ok),
         Err(Stop::Help(text)) => {
             report::line(&text);

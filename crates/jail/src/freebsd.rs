@@ -49,6 +49,17 @@ use crate::supervise::service::Service;
 use crate::supervise::words::Words;
 use crate::teardown::teardown;
 
+/// What would be made before there is a plan: nothing.
+#[derive(Debug)]
+pub(crate) enum Early {}
+
+impl Early {
+    /// Never one.
+    pub(crate) fn begin() -> Option<Self> {
+        None
+    }
+}
+
 /// What makes jails, one after the other.
 #[derive(Debug)]
 pub(crate) struct Engine {

@@ -30,6 +30,8 @@ use thinjail_closure::closure::{self, Finder, Objects};
 use thinjail_closure::tree::{DirTree, Tree};
 use thinjail_plan::facts::{Facts, System, SystemKind, Wants};
 
+use crate::look::give_way;
+
 pub use verify::verify;
 
 /// A host to look at: this one, or the tree of another.
@@ -101,7 +103,13 @@ pub fn inspect(host: &Host, wants: &Wants) -> Facts {
     let links = links::look(finder.resolver(), &wants.links, caller);
     let ends = links::ends(&links);
     let paths = wants.paths.iter().chain(&usual).chain(&parts).chain(&ends);
-    let paths = paths.map(|path| (path.clone(), paths::path(finder.resolver(), path))).collect();
+    let paths = paths.enumerate().map(|(number, path)| {
+        if host.live && number % 4 == 0 {
+            give_way();
+        }
+        (path.clone(), paths::path(finder.resolver(), path))
+    });
+    let paths = paths.collect();
     let env_files = env_files::look(finder.resolver(), &wants.env_files);
     // Without root a jail runs as its caller, whoever is written.
     let asked = (caller != 0).then(|| Wants {

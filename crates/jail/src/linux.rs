@@ -5,6 +5,7 @@ mod capability;
 mod child;
 mod devices;
 pub(crate) mod doctor;
+mod early;
 mod enter;
 pub(crate) mod exec;
 mod explain;
@@ -43,7 +44,10 @@ use thinjail_sys::linux::process::{self, CloneFlags, Side, Stack};
 use thinjail_sys::linux::signal;
 
 use self::child::{Child, now};
+pub(crate) use self::early::Early;
+use self::early::Held;
 use self::enter::Place;
+use self::handover::Bell;
 pub(crate) use self::init::below;
 use self::message::{MARKS, Message, Phase, SIZE};
 use self::reload::Reloads;
@@ -57,6 +61,7 @@ use crate::environment;
 use crate::handed::{self, Outlets};
 use crate::journal::Journal;
 use crate::journal::line::Verb;
+use crate::look::give_way;
 use crate::os::linux::{Host, HostDir};
 use crate::os::{End, StepError};
 use crate::pidfile::{self, Pidfile};
@@ -298,38 +303,32 @@ fn start(plan: &Plan, made: &[HostDir], clock: &mut Clock, service: &mut Service
     let confinement = confinement(plan)?;
     let files = confinement.landlocked.then(|| landlock::files(plan, made)).transpose()?;
     let (outlets, mut words) = outlets(plan, service)?;
+    give_way();
     let child = Child::prepare(plan, &confinement, limits::entrances(plan, made)?, files.as_deref(), outlets)?;
     drop(files);
     if confinement.landlocked {
         service.observer().check()?;
     }
-    let (life, mut childs_life) = channel()?;
-    let (report, mut childs_report) = channel()?;
-    if let Some(top) = handed::top(plan) {
-        childs_life = above(childs_life, top)?;
-        childs_report = above(childs_report, top)?;
-    }
-    // The kernel then tells us the sender's pid as it is on the host, whatever it is inside; unix(7).
-    sockopt::set_socket_passcred(&report, true)
-        .map_err(|cause| RunError::setup("ask for the credentials of the main process".into(), cause.into()))?;
-    let stack = Stack::new();
-    clock.phase("prepare");
-    let begin = now();
     let wait_all = child.wait_all;
-    let only_pid = child.namespaces.only(CloneFlags::NEWPID);
-    let (init, init_fd) = match process::clone3(only_pid).map_err(|cause| refused(confinement.namespaces, cause))? {
-        Side::Parent { pid, pidfd } => (pid, pidfd),
-        Side::Child => {
-            drop((life, report));
-            child.run(childs_life, childs_report, stack)
+    let (follows, tree) = (child::follows(plan), child::is_tree(plan));
+    let early = child.pack().and_then(|packed| Some((packed, service.early()?.take()?)));
+    clock.phase("prepare");
+    let Held { init, init_fd, life, report, bell, begin } = match early {
+        Some(((packed, fds), held)) => {
+            let told = handover::send_packed(&held.life, &packed, &fds);
+            clock.phase("tell");
+            told.inspect_err(|_| held.kill())?;
+            held.bell.iter().for_each(Bell::ring);
+            held
+        }
+        None => {
+            let held = born(plan, &child, confinement.namespaces)?;
+            clock.phase("clone");
+            held
         }
     };
-    let (follows, tree) = (child::follows(plan), child::is_tree(plan));
-    drop((childs_life, childs_report));
-    clock.phase("clone");
     let end = |error: RunError| {
-        let _ = rustix::process::pidfd_send_signal(&init_fd, rustix::process::Signal::KILL);
-        let _ = supervisor::reap(init);
+        early::kill(&init_fd, init);
         error
     };
     let (mut shown, mut word) = (Vec::new(), begin);
@@ -337,7 +336,8 @@ fn start(plan: &Plan, made: &[HostDir], clock: &mut Clock, service: &mut Service
         let tree = tree::build(&plan.inside, made, None).map_err(end)?;
         clock.phase("tree");
         handover::send(&life, &tree).map_err(end)?;
-        tree::give_way();
+        bell.iter().for_each(Bell::ring);
+        give_way();
         let Tree { late, socket, .. } = tree;
         words = words.or(socket.map(Words::Socket));
         shown = late.into_iter().map(|late| late.shown).collect();
@@ -347,6 +347,7 @@ fn start(plan: &Plan, made: &[HostDir], clock: &mut Clock, service: &mut Service
         word = now();
         if plan.before_start.is_empty() {
             handover::go(&life).map_err(end)?;
+            bell.iter().for_each(Bell::ring);
         }
     }
     let inside = Inside { late: shown, confinement, place: Place { plan, made, member: init_fd.as_fd() } };
@@ -364,6 +365,29 @@ fn start(plan: &Plan, made: &[HostDir], clock: &mut Clock, service: &mut Service
     let landlocked = confinement.landlocked;
     let jail = Jail { init, init_fd, main_fd, life, landlocked, follows, tree, wait_all, hunt: Hunt::default() };
     Ok(Started { jail, main })
+}
+
+/// A pid 1 that knows what it is to do.
+fn born(plan: &Plan, child: &Child, namespaces: &[String]) -> Result<Held, RunError> {
+    let (life, mut childs_life) = channel()?;
+    let (report, mut childs_report) = channel()?;
+    if let Some(top) = handed::top(plan) {
+        childs_life = above(childs_life, top)?;
+        childs_report = above(childs_report, top)?;
+    }
+    // The kernel then tells us the sender's pid as it is on the host, whatever it is inside; unix(7).
+    sockopt::set_socket_passcred(&report, true)
+        .map_err(|cause| RunError::setup("ask for the credentials of the main process".into(), cause.into()))?;
+    let stack = Stack::new();
+    let begin = now();
+    let only_pid = child.namespaces.only(CloneFlags::NEWPID);
+    match process::clone3(only_pid).map_err(|cause| refused(namespaces, cause))? {
+        Side::Parent { pid, pidfd } => Ok(Held { init: pid, init_fd: pidfd, life, report, bell: None, begin }),
+        Side::Child => {
+            drop((life, report));
+            child.run(childs_life, childs_report, stack)
+        }
+    }
 }
 
 /// What the child has of its own in place of ours, and our end of where it says that it is ready.

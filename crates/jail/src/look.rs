@@ -64,3 +64,9 @@ pub(crate) fn stands_at<D: AsFd, F: AsFd>(directory: D, name: &str, file: F) -> 
         Err(error) => Err(error.into()),
     }
 }
+
+/// While we look, decide and build, a pid 1 lets go of the host's tree: umount2(2) then waits for a thread of the kernel's (RCU) that
+/// may be waiting for this processor, for which it would get the time only once we sleep.
+pub(crate) fn give_way() {
+    rustix::thread::sched_yield();
+}

@@ -150,12 +150,32 @@ pub trait Observer {
 /// Makes a new plan of the same profile: the host may have changed since, by an upgrade.
 pub type Again<'a> = &'a mut dyn FnMut() -> Result<Plan, RunError>;
 
+/// What of a jail needs no plan, and is made while there is none yet: on Linux, as root, a pid 1 with its namespaces. If it is
+/// dropped, nothing is left of it.
+#[derive(Debug)]
+pub struct Early(crate::system::Early);
+
+impl Early {
+    /// None where nothing can be made before there is a plan.
+    #[must_use]
+    pub fn begin() -> Option<Self> {
+        crate::system::Early::begin().map(Self)
+    }
+}
+
 /// Builds the jail, runs the program, forwards signals, takes everything down, does so again as often as the plan says, and says
-/// how it ended.
+/// how it ended. What was begun `early` is used if the plan is fit for it.
 ///
 /// # Errors
 /// Whatever keeps the program from running the first time. Nothing is left of the attempt, or [`Observer::left`] has said what.
-pub fn run(plan: &Plan, again: Again<'_>, observer: &mut dyn Observer) -> Result<Outcome, RunError> {
+pub fn run(
+    plan: &Plan,
+    early: Option<Early>,
+    again: Again<'_>,
+    observer: &mut dyn Observer,
+) -> Result<Outcome, RunError> {
     let log = Log::open(plan, Verb::Run)?;
-    service::run(plan, Some(again), Verb::Run, log, observer)
+    // Who is to become the program is to have no child.
+    let early = early.filter(|_| !plan.unsupervised).map(|early| early.0);
+    service::run(plan, Some(again), (Verb::Run, early), log, observer)
 }

@@ -87,7 +87,7 @@ fn listen(from: OwnedFd, left: &mut dyn FnMut(&str)) -> Result<Started, RunError
 fn supervise(plan: &Plan, again: Again<'_>, log: Option<SharedLog>, tell: OwnedFd) -> ! {
     let mut teller = Teller { to: Some(File::from(tell)), log: log.clone() };
     let ran = detach(plan, log.is_some())
-        .and_then(|()| service::run(plan, Some(again), Verb::Start, log, &mut teller).map(drop));
+        .and_then(|()| service::run(plan, Some(again), (Verb::Start, None), log, &mut teller).map(drop));
     let failed = ran.is_err();
     if let Err(error) = ran {
         teller.failed(error);

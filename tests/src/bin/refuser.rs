@@ -41,7 +41,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let [plan, takes] = &words[..] else { return Err("refuser PLAN MILLISECONDS".into()) };
     let plan = serde_json::from_slice(&std::fs::read(plan)?)?;
     let mut again = || Err(RunError::setup("plan again".into(), std::io::Error::other("it is not to be asked for")));
-    let ended = run(&plan, &mut again, &mut Refuser { takes: Duration::from_millis(takes.parse()?) });
+    let ended = run(&plan, None, &mut again, &mut Refuser { takes: Duration::from_millis(takes.parse()?) });
     println!("ended: {}", ended.map_or_else(|error| error.to_string(), |outcome| format!("{outcome:?}")));
     Ok(())
 }

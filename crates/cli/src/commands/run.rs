@@ -11,13 +11,14 @@ use thinjail_plan::spec::Spec;
 
 use super::planned::Planned;
 use crate::args::{Run, Subject};
-use crate::clock::Clock;
+use crate::clock::{Begun, Clock};
 use crate::exit_code::Exit;
 use crate::report::{self, Failure};
 
 /// Builds the jail, runs the program, and says how it ended.
 #[inline(never)]
-pub(super) fn execute(args: Run, subject: &Subject, mut clock: Clock) -> Result<Exit, Failure> {
+pub(super) fn execute(args: Run, subject: &Subject, begun: Begun) -> Result<Exit, Failure> {
+    let Begun { mut clock, early } = begun;
     // The process ends with this: what is known is the kernel's to free, and the caller waits no longer than it has to.
     let planned = ManuallyDrop::new(Planned::new(subject, args.about));
     let written = planned.read()?;
@@ -47,7 +48,7 @@ pub(super) fn execute(args: Run, subject: &Subject, mut clock: Clock) -> Result<
         clock: args.timings.then_some(clock),
         verify: Some(Box::new(written.check(&plan, &facts))),
     };
-    let outcome = thinjail_jail::run::run(&plan, &mut || planned.again(), &mut teller);
+    let outcome = thinjail_jail::run::run(&plan, early, &mut || planned.again(), &mut teller);
     if let Some(leftovers) = leftovers {
         leftovers.take_back(&mut report::say);
     }

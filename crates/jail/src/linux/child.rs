@@ -1,9 +1,12 @@
 //! The child: pid 1 of the jail, which makes the built tree its root and starts the main process.
 //!
-//! Everything is prepared before clone3(2); from there to execve(2) nothing is allocated and no path of the host is used.
+//! Everything is prepared by the supervisor: before clone3(2), or while a child that was born early makes its namespaces, which is
+//! told then. From there to execve(2) nothing is allocated and no path of the host is used.
 
 pub(super) mod alone;
+pub(super) mod early;
 mod enter;
+mod packed;
 mod root;
 
 use std::ffi::CString;
@@ -22,12 +25,12 @@ use thinjail_sys::linux::keyring::join_session_keyring;
 use thinjail_sys::linux::landlock::Ruleset;
 use thinjail_sys::linux::net::loopback_up;
 use thinjail_sys::linux::process::{self, CloneFlags, CloseRange, Stack};
-use thinjail_sys::linux::seccomp::set_filter;
+use thinjail_sys::linux::seccomp::{set_filter, sock_filter};
 use thinjail_sys::linux::signal;
 
 use super::Confinement;
 use super::filter::Filter;
-use super::handover::{Buffer, Part};
+use super::handover::{Bell, Buffer, Part};
 use super::message::{MARKS, Message, Phase, SIZE};
 use super::unprivileged::USER;
 use super::{capability, exec, handover, init, landlock};
@@ -77,6 +80,12 @@ pub(super) struct Child {
     /// What it knows by the descriptors from 3 on.
     sockets: Vec<OwnedFd>,
 }
+
+/// What a child makes that is born before there is a plan, beside the pid namespace that it is born in.
+pub(super) const EARLY: CloneFlags = CloneFlags::NEWNS.and(CloneFlags::NEWIPC).and(CloneFlags::NEWUTS);
+
+/// Where the supervisor's word comes from, and what is rung for it if there is that.
+type Go<'a> = (BorrowedFd<'a>, Option<&'a Bell>);
 
 /// A place in the set-up that failed.
 pub(super) struct Failure {
@@ -192,6 +201,11 @@ impl Child {
                 process::exit(1)
             }
         };
+        self.attend(main, life, report)
+    }
+
+    /// Pid 1's part once there is a main process.
+    fn attend(&self, main: rustix::process::Pid, life: OwnedFd, report: OwnedFd) -> ! {
         drop(report);
         let duties = init::Duties {
             wait_all: self.wait_all,
@@ -227,6 +241,7 @@ impl Child {
                 exec::take_terminal(terminal).map_err(|(phase, errno)| Failure { phase, index: 0, errno })?;
             }
             self.bound()?;
+            self.session()?;
             self.drop_privileges()?;
             // The change of ids has cleared it.
             init::die_with_supervisor(life.as_fd()).map_err(at(Phase::Guard))
@@ -250,16 +265,12 @@ impl Child {
         stack: &mut Stack,
         marks: &mut [u64; MARKS],
     ) -> Result<rustix::process::Pid, Failure> {
-        // Before anything of the jail runs beside us: nobody traces us, and we die with the supervisor.
-        rustix::process::set_dumpable_behavior(DumpableBehavior::NotDumpable).map_err(at(Phase::Guard))?;
-        // For the main process, which begins with what we have; and for ourselves, since a pid 1 gets no signal from inside that
-        // it has no handler for, and Rust's runtime has some, which could be run one upon the other until their stack is full.
-        signal::all_default().map_err(io_at(Phase::Guard))?;
         if self.landlocked {
+            guard()?;
             // Those whose parents end come to us, and we end them.
             rustix::process::set_child_subreaper(Some(rustix::process::getpid())).map_err(at(Phase::Guard))?;
         } else {
-            init::die_with_supervisor(life.as_fd()).map_err(at(Phase::Guard))?;
+            begin(life.as_fd())?;
         }
         // In a pid namespace of its own a process has another number: 0 is whoever writes.
         for group in &self.cgroups {
@@ -275,13 +286,13 @@ impl Child {
         }
         if self.waits {
             tell(report, Message::Waiting);
-            wait_for_go(life.as_fd())?;
+            wait_for_go((life.as_fd(), None))?;
         }
         marks[3] = now();
-        process::vfork(stack, &mut || {
+        process::vfork(stack, CloneFlags::NONE, &mut || {
             marks[4] = now();
             // Whoever has had commands of its own done before it has its word already.
-            let go = (!self.landlocked && !self.waits).then(|| life.as_fd());
+            let go = (!self.landlocked && !self.waits).then(|| (life.as_fd(), None));
             let Failure { phase, index, errno } = self.become_program(go, report, marks);
             tell(report, Message::Failed { phase, index, errno });
             1
@@ -294,22 +305,13 @@ impl Child {
         if self.landlocked {
             return Ok(None);
         }
-        process::unshare(self.namespaces.without(CloneFlags::NEWPID)).map_err(io_at(Phase::Namespaces))?;
-        // In a user namespace the kernel makes one only as long as another is to be seen.
-        let proc = self.proc.map(proc).transpose().map_err(at(Phase::Proc))?;
-        let proc = match (proc, self.proc) {
-            // In this one is nothing that the jail will not see anyway, and so it need not be an empty one of its own.
-            (Some(proc), Some(ProcView::Pid)) => {
-                leave_host(&proc)?;
-                let again =
-                    OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC | OpenTreeFlags::AT_EMPTY_PATH;
-                Some(open_tree(&proc, c"", again).map_err(at(Phase::Proc))?)
-            }
-            (proc, _) => {
-                leave_host(&empty().map_err(at(Phase::Private))?)?;
-                proc
-            }
-        };
+        let proc = namespaces(self.namespaces.without(CloneFlags::NEWPID), self.proc)?;
+        self.name_and_network()?;
+        Ok(proc)
+    }
+
+    /// What belongs to the namespaces and is not the kernel's to know.
+    fn name_and_network(&self) -> Result<(), Failure> {
         if let Some(name) = &self.hostname {
             rustix::system::sethostname(name.to_bytes()).map_err(at(Phase::Hostname))?;
         }
@@ -319,15 +321,25 @@ impl Child {
                 .map_err(at(Phase::Loopback))?;
             loopback_up(&socket).map_err(io_at(Phase::Loopback))?;
         }
-        Ok(proc)
+        Ok(())
     }
 
     /// What the main process does until it is the program, which it becomes when `go` says so. Comes back only with a failure.
-    fn become_program(&self, go: Option<BorrowedFd<'_>>, report: BorrowedFd<'_>, marks: &mut [u64; MARKS]) -> Failure {
-        match self.drop_privileges() {
-            Ok(()) => {}
-            Err(failure) => return failure,
+    fn become_program(&self, go: Option<Go<'_>>, report: BorrowedFd<'_>, marks: &mut [u64; MARKS]) -> Failure {
+        match self.session().and_then(|()| self.drop_privileges()) {
+            Ok(()) => self.await_word(go, report, marks, self.filter.instructions()),
+            Err(failure) => failure,
         }
+    }
+
+    /// The last part of it.
+    fn await_word(
+        &self,
+        go: Option<Go<'_>>,
+        report: BorrowedFd<'_>,
+        marks: &mut [u64; MARKS],
+        filter: &[sock_filter],
+    ) -> Failure {
         if let Some((pipe, number)) = &self.ready
             && let Err(error) = process::dup_onto(pipe, *number)
         {
@@ -337,12 +349,12 @@ impl Child {
         tell(report, Message::Ready { marks: *marks });
         // What the default filter refuses waiting does not need, and a filter takes its time to be set; a profile's own may refuse
         // that, too.
-        let (before, after) = if self.filter.is_own() { (go, None) } else { (None, go) };
+        let (before, after) = if self.filter.changed().is_some() { (go, None) } else { (None, go) };
         if let Some(Err(failure)) = before.map(wait_for_go) {
             return failure;
         }
         // What is refused now is refused to the program and to nobody else.
-        if let Err(error) = set_filter(self.filter.instructions()) {
+        if let Err(error) = set_filter(filter) {
             return io_at(Phase::Filter)(error);
         }
         if let Some(Err(failure)) = after.map(wait_for_go) {
@@ -367,16 +379,20 @@ impl Child {
         capability::bound(self.capabilities, self.landlocked && self.groups.is_none()).map_err(at(Phase::Capabilities))
     }
 
-    /// What comes behind [`Self::bound`], which has to be done before.
-    fn drop_privileges(&self) -> Result<(), Failure> {
+    /// A session and a keyring of its own.
+    fn session(&self) -> Result<(), Failure> {
         self.begin_session()?;
         match join_session_keyring() {
             // No keyrings here, or a container that lets nobody reach any.
             Err(error) if !matches!(Errno::from_io_error(&error), Some(Errno::NOSYS | Errno::PERM | Errno::ACCESS)) => {
-                return Err(io_at(Phase::Session)(error));
+                Err(io_at(Phase::Session)(error))
             }
-            _ => {}
+            _ => Ok(()),
         }
+    }
+
+    /// What comes behind [`Self::bound`] and [`Self::session`], which have to be done before.
+    fn drop_privileges(&self) -> Result<(), Failure> {
         for (index, (resource, limit)) in self.limits.iter().enumerate() {
             let index = u32::try_from(index).unwrap_or(u32::MAX);
             rustix::process::setrlimit(*resource, *limit).map_err(|errno| Failure {
@@ -442,6 +458,40 @@ impl Child {
     }
 }
 
+/// Before anything of the jail runs beside us: nobody traces us.
+fn guard() -> Result<(), Failure> {
+    rustix::process::set_dumpable_behavior(DumpableBehavior::NotDumpable).map_err(at(Phase::Guard))?;
+    // For the main process, which begins with what we have; and for ourselves, since a pid 1 gets no signal from inside that
+    // it has no handler for, and Rust's runtime has some, which could be run one upon the other until their stack is full.
+    signal::all_default().map_err(io_at(Phase::Guard))
+}
+
+/// The same for a pid 1, which dies with the supervisor.
+fn begin(life: BorrowedFd<'_>) -> Result<(), Failure> {
+    guard()?;
+    init::die_with_supervisor(life).map_err(at(Phase::Guard))
+}
+
+/// These namespaces, with nothing of the host in them; gives their proc(5), if there is to be one.
+fn namespaces(flags: CloneFlags, view: Option<ProcView>) -> Result<Option<OwnedFd>, Failure> {
+    process::unshare(flags).map_err(io_at(Phase::Namespaces))?;
+    // In a user namespace the kernel makes one only as long as another is to be seen.
+    let proc = view.map(proc).transpose().map_err(at(Phase::Proc))?;
+    match (proc, view) {
+        // In this one is nothing that the jail will not see anyway, and so it need not be an empty one of its own.
+        (Some(proc), Some(ProcView::Pid)) => {
+            leave_host(&proc)?;
+            let again =
+                OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC | OpenTreeFlags::AT_EMPTY_PATH;
+            Ok(Some(open_tree(&proc, c"", again).map_err(at(Phase::Proc))?))
+        }
+        (proc, _) => {
+            leave_host(&empty().map_err(at(Phase::Private))?)?;
+            Ok(proc)
+        }
+    }
+}
+
 /// Whether another process may become the main one once the one that was started has ended.
 pub(super) fn follows(plan: &Plan) -> bool {
     plan.service.daemon_pidfile.is_some() || matches!(plan.service.ready, Ready::Notifies { .. })
@@ -464,7 +514,10 @@ fn tell(to: BorrowedFd<'_>, message: Message) {
 }
 
 /// Waits until the supervisor has had everything done that comes before the program; its end is ours.
-fn wait_for_go(life: BorrowedFd<'_>) -> Result<(), Failure> {
+fn wait_for_go((life, bell): Go<'_>) -> Result<(), Failure> {
+    if let Some(bell) = bell {
+        bell.hear().map_err(at(Phase::Fork))?;
+    }
     let mut bytes = [0; SIZE];
     loop {
         match rustix::net::recv(life, &mut bytes, rustix::net::RecvFlags::empty()) {
@@ -505,18 +558,20 @@ fn take_tree(life: BorrowedFd<'_>, proc: Option<&OwnedFd>, marks: &mut [u64; MAR
     }
 }
 
-/// rctl(8)'s word as setrlimit(2) names it.
+/// rctl(8)'s words as setrlimit(2) names them.
+const RESOURCES: [(&str, Resource); 9] = [
+    ("coredumpsize", Resource::Core),
+    ("cputime", Resource::Cpu),
+    ("datasize", Resource::Data),
+    ("filesize", Resource::Fsize),
+    ("maxproc", Resource::Nproc),
+    ("memorylocked", Resource::Memlock),
+    ("openfiles", Resource::Nofile),
+    ("stacksize", Resource::Stack),
+    ("vmemoryuse", Resource::As),
+];
+
+/// One of them.
 fn resource(word: &str) -> Option<Resource> {
-    Some(match word {
-        "coredumpsize" => Resource::Core,
-        "cputime" => Resource::Cpu,
-        "datasize" => Resource::Data,
-        "filesize" => Resource::Fsize,
-        "maxproc" => Resource::Nproc,
-        "memorylocked" => Resource::Memlock,
-        "openfiles" => Resource::Nofile,
-        "stacksize" => Resource::Stack,
-        "vmemoryuse" => Resource::As,
-        _ => return None,
-    })
+    RESOURCES.iter().find_map(|(known, resource)| (*known == word).then_some(*resource))
 }

@@ -16,6 +16,7 @@ pub(super) fn explain(phase: Phase, index: u32, errno: Errno, exec: &Exec, late:
     let ids = &exec.ids;
     let (what, help): (String, Option<&str>) = match phase {
         Phase::Guard => ("keep the jail's init from outliving its supervisor".into(), None),
+        Phase::Plan => ("hear what is to be done".into(), None),
         Phase::Namespaces => ("give the jail its own namespaces".into(), None),
         Phase::Proc => ("make the jail's own /proc".into(), None),
         Phase::Private => ("make the mounts of the new namespace private".into(), None),

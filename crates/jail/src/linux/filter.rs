@@ -124,26 +124,71 @@ const fn is_unknown(name: &str) -> bool {
 
 const EMPTY: sock_filter = sock_filter { code: 0, jt: 0, jf: 0, k: 0 };
 
-/// The default filter with the room that it is made in, and how long it is.
-const MADE: ([sock_filter; MOST], usize) = {
+/// A filter with the room that it is made in, and how long it is.
+type Made = ([sock_filter; MOST], usize);
+
+const fn made(rules: &Rules) -> Made {
     let mut filter = [EMPTY; MOST];
-    let length = compile(MACHINE, RULES.0.split_at(RULES.1).0, END, &mut filter);
+    let length = compile(MACHINE, rules.0.split_at(rules.1).0, END, &mut filter);
     assert!(length.is_some(), "the default rules make no filter");
     match length {
         Some(length) => (filter, length),
         None => (filter, 0),
     }
-};
+}
 
-static DEFAULT: [sock_filter; MADE.1] = {
-    let mut filter = [EMPTY; MADE.1];
+const fn cut<const N: usize>(made: &Made) -> [sock_filter; N] {
+    let mut filter = [EMPTY; N];
     let mut at = 0;
-    while at < filter.len() {
-        filter[at] = MADE.0[at];
+    while at < N {
+        filter[at] = made.0[at];
         at += 1;
     }
     filter
-};
+}
+
+const MADE: Made = made(&RULES);
+
+static DEFAULT: [sock_filter; MADE.1] = cut(&MADE);
+
+/// What a process calls that takes its root, of what the default refuses.
+const ROOT: [&str; 2] = ["move_mount", "openat2"];
+
+/// The default's rules for those, or for all others.
+const fn rules_for(root: bool) -> Rules {
+    let mut rules: Rules = ([(0, Rule::Allow); COUNT], 0);
+    let mut at = 0;
+    while at < RULES.1 {
+        if is_root(RULES.0[at].0) == root {
+            rules.0[rules.1] = RULES.0[at];
+            rules.1 += 1;
+        }
+        at += 1;
+    }
+    rules
+}
+
+const fn is_root(of: u32) -> bool {
+    let mut at = 0;
+    while at < ROOT.len() {
+        if let Some(call) = call(ROOT[at])
+            && number(call) == of
+        {
+            return true;
+        }
+        at += 1;
+    }
+    false
+}
+
+const MADE_SOONER: Made = made(&rules_for(false));
+const MADE_LATER: Made = made(&rules_for(true));
+
+/// The default in two filters, which refuse together what it refuses: the kernel asks all that are set, and takes the strictest
+/// answer; seccomp(2). The first one, which takes nearly all of the time to be set, can be set by a process that has still to take
+/// its root.
+static SOONER: [sock_filter; MADE_SOONER.1] = cut(&MADE_SOONER);
+static LATER: [sock_filter; MADE_LATER.1] = cut(&MADE_LATER);
 
 /// Without a pid namespace every process of the same user could be named.
 fn own_processes() -> Option<Vec<(u32, Rule<'static>)>> {
@@ -172,6 +217,19 @@ impl Filter {
             return Some(Self::Default);
         }
         Self::own(syscalls)
+    }
+
+    /// The instructions of one that is not the default, and may refuse more.
+    pub(super) fn changed(&self) -> Option<&[sock_filter]> {
+        match self {
+            Self::Default => None,
+            Self::Own(instructions) => Some(instructions),
+        }
+    }
+
+    /// The other way.
+    pub(super) fn from_changed(instructions: Option<Vec<sock_filter>>) -> Self {
+        instructions.map_or(Self::Default, Self::Own)
     }
 
     /// On its own, for its room on the stack: the rules take some pages, which every start would pay for.
@@ -218,9 +276,12 @@ impl Filter {
         Some(Self::Own(filter))
     }
 
-    /// Whether it may refuse more than the default does.
-    pub(super) fn is_own(&self) -> bool {
-        matches!(self, Self::Own(_))
+    /// It as two, where the first need not wait for the root; else there is only what has to wait for it.
+    pub(super) fn in_two(&self) -> (Option<&[sock_filter]>, &[sock_filter]) {
+        match self {
+            Self::Default => (Some(&SOONER), &LATER),
+            Self::Own(filter) => (None, filter),
+        }
     }
 
     /// Its instructions.

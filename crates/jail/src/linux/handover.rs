@@ -1,13 +1,15 @@
 //! How pid 1 gets the tree: it is born before the tree is built, so that the kernel makes its namespaces meanwhile, and is
-//! handed every mount as a descriptor over its socket; unix(7).
+//! handed every mount as a descriptor over its socket; unix(7). One that is born before there is a plan is handed first what it
+//! is to do.
 //!
-//! Nothing is allocated on pid 1's side.
+//! Nothing is allocated on pid 1's side for the tree.
 
 use std::ffi::CStr;
 use std::io;
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
+use rustix::event::{EventfdFlags, eventfd};
 use rustix::io::Errno;
 use rustix::net::{
     RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer, SendAncillaryMessage, SendFlags,
@@ -25,19 +27,84 @@ const ROOT: u8 = b'r';
 const MOUNT: u8 = b'm';
 const PROC: u8 = b'p';
 const DONE: u8 = b'd';
+const PLAN: u8 = b'c';
+
+/// As many descriptors come with what is packed at most.
+pub(super) const MOST: usize = 16;
+
+/// Hands over what is to be done to one that was born before it was known, packed behind the length of it all.
+pub(super) fn send_packed(life: &OwnedFd, packed: &[u8], fds: &[BorrowedFd<'_>]) -> Result<(), RunError> {
+    let mut fds = Some(fds);
+    let mut chunks = packed.chunks(SIZE - 1);
+    let sent = chunks.try_for_each(|chunk| part(life, PLAN, chunk, fds.take().unwrap_or_default()));
+    heard(sent, "tell the jail's init what is to be done")
+}
+
+/// Bytes and what came with them.
+pub(super) type Packed = (Vec<u8>, Vec<OwnedFd>);
+
+/// Waits for that, and gives it without the length. None: the supervisor has ended, or there is nothing to be done.
+pub(super) fn receive_packed(life: BorrowedFd<'_>, buffer: &mut Buffer) -> Result<Option<Packed>, Errno> {
+    let (mut packed, mut fds) = (Vec::new(), Vec::new());
+    let mut left = None;
+    while left != Some(0) {
+        let count = next(life, buffer, &mut |fd| fds.push(fd))?;
+        let mut chunk = match buffer.0[..count].split_first() {
+            Some((&PLAN, chunk)) => chunk,
+            Some(_) => return Err(Errno::PROTO),
+            None => return Ok(None),
+        };
+        let rest = match left {
+            Some(rest) => rest,
+            None => {
+                let (length, rest) = chunk.split_first_chunk().ok_or(Errno::PROTO)?;
+                chunk = rest;
+                let length = u32::from_ne_bytes(*length) as usize;
+                packed.reserve_exact(length);
+                length
+            }
+        };
+        packed.extend_from_slice(chunk);
+        left = Some(rest.checked_sub(chunk.len()).ok_or(Errno::PROTO)?);
+    }
+    Ok(Some((packed, fds)))
+}
+
+/// Wakes one that waits for something to be sent. A message by itself would have the kernel take it to the sender's processor, as
+/// if that were about to sleep, and not to the one that has nothing to do.
+#[derive(Debug)]
+pub(super) struct Bell(OwnedFd);
+
+impl Bell {
+    pub(super) fn new() -> Result<Self, Errno> {
+        eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::SEMAPHORE).map(Self)
+    }
+
+    /// Something has been sent.
+    pub(super) fn ring(&self) {
+        // It fails at 2^64 only.
+        let _ = rustix::io::write(&self.0, &1_u64.to_ne_bytes());
+    }
+
+    /// Waits for one ring. Whoever rings ends us with itself.
+    pub(super) fn hear(&self) -> Result<(), Errno> {
+        let mut count = [0; 8];
+        rustix::io::retry_on_intr(|| rustix::io::read(&self.0, &mut count)).map(drop)
+    }
+}
 
 /// Hands over a built tree.
 pub(super) fn send(life: &OwnedFd, tree: &Tree) -> Result<(), RunError> {
     let send = || {
-        part(life, ROOT, &[], Some(tree.root.as_fd()))?;
+        part(life, ROOT, &[], &[tree.root.as_fd()])?;
         for Late { what, at, .. } in &tree.late {
             let (kind, mount) = match what {
                 LateMount::Mount(mount) => (MOUNT, Some(mount.as_fd())),
                 LateMount::Proc => (PROC, None),
             };
-            part(life, kind, at.to_bytes_with_nul(), mount)?;
+            part(life, kind, at.to_bytes_with_nul(), mount.as_slice())?;
         }
-        part(life, DONE, &[], None)
+        part(life, DONE, &[], &[])
     };
     heard(send(), "hand the tree over to the jail's init")
 }
@@ -62,10 +129,9 @@ fn heard(sent: io::Result<()>, what: &str) -> Result<(), RunError> {
     }
 }
 
-fn part(life: &OwnedFd, kind: u8, path: &[u8], mount: Option<BorrowedFd<'_>>) -> io::Result<()> {
-    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+fn part(life: &OwnedFd, kind: u8, path: &[u8], fds: &[BorrowedFd<'_>]) -> io::Result<()> {
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(MOST))];
     let mut control = SendAncillaryBuffer::new(&mut space);
-    let fds: &[BorrowedFd<'_>] = mount.as_slice();
     if !fds.is_empty() {
         control.push(SendAncillaryMessage::ScmRights(fds));
     }
@@ -103,18 +169,8 @@ impl Buffer {
 
 /// Waits for the next part. None: the supervisor has ended, or could not build the tree.
 pub(super) fn receive<'a>(life: BorrowedFd<'_>, buffer: &'a mut Buffer) -> Result<Option<Part<'a>>, Errno> {
-    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
-    let mut control = RecvAncillaryBuffer::new(&mut space);
-    let count = loop {
-        match recvmsg(life, &mut [io::IoSliceMut::new(&mut buffer.0)], &mut control, RecvFlags::CMSG_CLOEXEC) {
-            Err(Errno::INTR) => {}
-            other => break other?.bytes,
-        }
-    };
-    let mount = control.drain().find_map(|message| match message {
-        RecvAncillaryMessage::ScmRights(mut fds) => fds.next(),
-        _ => None,
-    });
+    let mut mount = None;
+    let count = next(life, buffer, &mut |fd| mount = Some(fd))?;
     let Some((kind, path)) = buffer.0[..count].split_first() else { return Ok(None) };
     let path = CStr::from_bytes_until_nul(path).unwrap_or_default();
     match (*kind, mount) {
@@ -126,6 +182,24 @@ pub(super) fn receive<'a>(life: BorrowedFd<'_>, buffer: &'a mut Buffer) -> Resul
         (ROOT | MOUNT, None) => Err(Errno::MFILE),
         _ => Err(Errno::PROTO),
     }
+}
+
+/// The next message, whose descriptors are for `take`; its length, 0 if there is none any more.
+fn next(life: BorrowedFd<'_>, buffer: &mut Buffer, take: &mut dyn FnMut(OwnedFd)) -> Result<usize, Errno> {
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(MOST))];
+    let mut control = RecvAncillaryBuffer::new(&mut space);
+    let count = loop {
+        match recvmsg(life, &mut [io::IoSliceMut::new(&mut buffer.0)], &mut control, RecvFlags::CMSG_CLOEXEC) {
+            Err(Errno::INTR) => {}
+            other => break other?.bytes,
+        }
+    };
+    for message in control.drain() {
+        if let RecvAncillaryMessage::ScmRights(sent) = message {
+            sent.for_each(&mut *take);
+        }
+    }
+    Ok(count)
 }
 
 #[cfg(test)]
@@ -173,7 +247,7 @@ mod tests {
     #[test]
     fn a_root_without_a_descriptor_is_an_error() {
         let (here, there) = channel();
-        part(&here, ROOT, &[], None).unwrap();
+        part(&here, ROOT, &[], &[]).unwrap();
         assert_eq!(receive(there.as_fd(), &mut Buffer::new()).unwrap_err(), Errno::MFILE);
     }
 }

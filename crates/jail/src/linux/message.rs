@@ -9,6 +9,8 @@ use rustix::io::Errno;
 pub(super) enum Phase {
     /// PR_SET_DUMPABLE, PR_SET_PDEATHSIG.
     Guard,
+    /// Hearing what to do.
+    Plan,
     /// unshare(2).
     Namespaces,
     /// Making proc(5).
@@ -53,8 +55,9 @@ pub(super) enum Phase {
     Exec,
 }
 
-const PHASES: [Phase; 22] = [
+const PHASES: [Phase; 23] = [
     Phase::Guard,
+    Phase::Plan,
     Phase::Namespaces,
     Phase::Proc,
     Phase::Private,

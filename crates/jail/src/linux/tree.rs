@@ -19,6 +19,7 @@ use thinjail_sys::linux::mount::mount_setattr;
 use super::borrow::{Borrowed, Lent};
 use super::devices;
 use super::source::{self, setting};
+use crate::look::give_way;
 use crate::os::linux::HostDir;
 use crate::run::RunError;
 use crate::supervise::socket;
@@ -150,12 +151,6 @@ pub(super) fn build(steps: &[Planned], made: &[HostDir], borrowed: Option<&Borro
     mount_setattr(&builder.root, c"", false, source::attributes(*access)).map_err(|cause| not_read_only(at, cause))?;
     let Builder { root, late, socket, .. } = builder;
     Ok(Tree { root, late, socket })
-}
-
-/// While we build, pid 1 lets go of the host's tree: umount2(2) then waits for a thread of the kernel's (RCU) that may be waiting
-/// for this processor, for which it would get the time only once we sleep.
-pub(super) fn give_way() {
-    rustix::thread::sched_yield();
 }
 
 pub(super) fn malformed(why: &str) -> RunError {

@@ -17,7 +17,7 @@ use crate::handed;
 use crate::journal::Journal;
 use crate::journal::line::{Phase, Verb};
 use crate::run::{Again, Observer, Outcome, RunError, Timings};
-use crate::system::Engine;
+use crate::system::{Early, Engine};
 
 /// What an engine does its part of, one life after the other.
 pub(crate) struct Service<'a> {
@@ -46,6 +46,8 @@ pub(crate) struct Service<'a> {
     written: Option<(Phase, Instant)>,
     /// It is ready, which has still to be told.
     untold: bool,
+    /// What was begun before there was a plan, for the first life.
+    early: Option<Early>,
     observer: &'a mut dyn Observer,
 }
 
@@ -56,13 +58,13 @@ const OFTEN: Duration = Duration::from_secs(1);
 pub(crate) fn run(
     first: &Plan,
     again: Option<Again<'_>>,
-    verb: Verb,
+    (verb, early): (Verb, Option<Early>),
     log: Option<SharedLog>,
     observer: &mut dyn Observer,
 ) -> Result<Outcome, RunError> {
     let engine = Engine::new(first, verb, observer)?;
     let mut journal = claim::open(first, verb)?;
-    let mut service = Service::new(first, verb, log, observer);
+    let mut service = Service::new(first, (verb, early), log, observer);
     let result = handed::open(first, &mut journal).and_then(|sockets| {
         service.sockets = sockets;
         service.lives(&engine, first, again, verb, &mut journal)
@@ -75,7 +77,12 @@ pub(crate) fn run(
 }
 
 impl<'a> Service<'a> {
-    fn new(plan: &Plan, verb: Verb, log: Option<SharedLog>, observer: &'a mut dyn Observer) -> Self {
+    fn new(
+        plan: &Plan,
+        (verb, early): (Verb, Option<Early>),
+        log: Option<SharedLog>,
+        observer: &'a mut dyn Observer,
+    ) -> Self {
         let caller = match verb {
             Verb::Run => Caller::of_environment(),
             // Who has called `start` is told by its end.
@@ -101,6 +108,7 @@ impl<'a> Service<'a> {
             reloading: false,
             written: None,
             untold: false,
+            early,
             observer,
         }
     }
@@ -155,6 +163,11 @@ impl<'a> Service<'a> {
                 self.write(journal);
             }
         }
+    }
+
+    /// What was begun before there was a plan, once.
+    pub(crate) fn early(&mut self) -> Option<Early> {
+        self.early.take()
     }
 
     /// What a new plan says holds from now on.
@@ -467,7 +480,7 @@ mod tests {
         plan.service.ready = Ready::Forked;
         let mut journal = Journal::on(Box::new(order.clone()), Read::default());
         let mut observer = order.clone();
-        let mut service = Service::new(&plan, Verb::Start, None, &mut observer);
+        let mut service = Service::new(&plan, (Verb::Start, None), None, &mut observer);
         service.built(&Timings::default());
         service.write(&mut journal);
         service.happens(Event::Ready);

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicU8, Ordering};
 #[derive(Debug)]
 pub struct StringList {
     /// Keeps what `pointers` point to.
-    _strings: Vec<CString>,
+    strings: Vec<CString>,
     pointers: Vec<*const libc::c_char>,
     /// `NAME=` and room for a number that is known late only.
     late: Option<(usize, Box<[AtomicU8]>)>,
@@ -23,7 +23,13 @@ impl StringList {
     #[must_use]
     pub fn new(strings: Vec<CString>) -> Self {
         let pointers = strings.iter().map(|text| text.as_ptr()).chain([std::ptr::null()]).collect();
-        Self { _strings: strings, pointers, late: None }
+        Self { strings, pointers, late: None }
+    }
+
+    /// The strings, but for one with a number that is not known yet.
+    #[must_use]
+    pub fn strings(&self) -> &[CString] {
+        &self.strings
     }
 
     /// With `NAME=` at its end, whose number is not known yet.

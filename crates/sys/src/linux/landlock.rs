@@ -1,7 +1,7 @@
 //! landlock(7): rules that a process puts upon itself and all that descend from it.
 
 use std::io;
-use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 
 /// What may be done to files; `LANDLOCK_ACCESS_FS_*` of linux/landlock.h.
 pub mod access {
@@ -88,6 +88,19 @@ pub fn abi() -> u32 {
 /// Rules, not in force yet.
 #[derive(Debug)]
 pub struct Ruleset(OwnedFd);
+
+/// What [`Ruleset::create`] made, from another process that was handed it. That it is one the kernel looks at when it is used.
+impl From<OwnedFd> for Ruleset {
+    fn from(fd: OwnedFd) -> Self {
+        Self(fd)
+    }
+}
+
+impl AsFd for Ruleset {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+}
 
 impl Ruleset {
     /// `landlock_create_ruleset(&attr, size, 0)`, close-on-exec. The attribute is passed as short as this kernel has it.

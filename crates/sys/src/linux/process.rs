@@ -25,6 +25,9 @@ impl CloneFlags {
     /// `CLONE_NEWNET`.
     pub const NEWNET: Self = Self(libc::CLONE_NEWNET as u64);
 
+    /// `CLONE_FS`: no namespace. To clone(2): root, working directory and umask are one for both; to unshare(2): no more.
+    pub const FS: Self = Self(libc::CLONE_FS as u64);
+
     /// Both.
     #[must_use]
     pub const fn and(self, other: Self) -> Self {
@@ -139,7 +142,7 @@ impl Default for Stack {
 /// EAGAIN and the others of clone(2).
 ///
 /// clone(2), vfork(2).
-pub fn vfork(stack: &mut Stack, child: &mut dyn FnMut() -> i32) -> io::Result<rustix::process::Pid> {
+pub fn vfork(stack: &mut Stack, flags: CloneFlags, child: &mut dyn FnMut() -> i32) -> io::Result<rustix::process::Pid> {
     extern "C" fn call(child: *mut libc::c_void) -> libc::c_int {
         // SAFETY: `child` is the pointer that `vfork` passes below, to a reference that it holds while we run.
         let child = unsafe { &mut *child.cast::<&mut dyn FnMut() -> i32>() };
@@ -147,12 +150,12 @@ pub fn vfork(stack: &mut Stack, child: &mut dyn FnMut() -> i32) -> io::Result<ru
     }
     let mut child: &mut dyn FnMut() -> i32 = child;
     let top = stack.0.as_mut_ptr_range().end;
+    #[allow(clippy::cast_possible_truncation, reason = "the constants come from a c_int")]
+    let flags = flags.0 as libc::c_int | libc::CLONE_VM | libc::CLONE_VFORK | libc::SIGCHLD;
     // SAFETY: `top` is the aligned end of memory that only the child uses, and lives through the call; with CLONE_VFORK the
     // kernel keeps us still until the child no longer runs in our memory, so nothing of ours is used from two sides; the
     // process has one thread (a rule of the project, see the crate's doc).
-    let pid = unsafe {
-        libc::clone(call, top.cast(), libc::CLONE_VM | libc::CLONE_VFORK | libc::SIGCHLD, (&raw mut child).cast())
-    };
+    let pid = unsafe { libc::clone(call, top.cast(), flags, (&raw mut child).cast()) };
     if pid < 0 {
         return Err(io::Error::last_os_error());
     }

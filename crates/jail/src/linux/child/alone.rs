@@ -135,6 +135,7 @@ impl Child {
         // A socket that is handed on may get its number.
         drop(proc);
         self.bound()?;
+        self.session()?;
         self.drop_privileges()
     }
 }

@@ -6,7 +6,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::io::Errno;
 use rustix::process::{DumpableBehavior, Signal};
 use rustix::thread::{self, ThreadNameSpaceType};
-use thinjail_sys::linux::process::{self, Stack};
+use thinjail_sys::linux::process::{self, CloneFlags, Stack};
 use thinjail_sys::linux::signal;
 
 use super::super::message::{MARKS, Message, Phase};
@@ -65,7 +65,7 @@ impl Child {
             thread::move_into_thread_name_spaces(member, spaces).map_err(at(Phase::Namespaces))?;
         }
         let mut marks = [0; MARKS];
-        let main = process::vfork(stack, &mut || {
+        let main = process::vfork(stack, CloneFlags::NONE, &mut || {
             let Failure { phase, index, errno } = self.become_program(None, report, &mut marks);
             tell(report, Message::Failed { phase, index, errno });
             1
