@@ -28,12 +28,18 @@ const USER: u32 = 65_534;
 struct Site {
     dir: TempDir,
     run_dir: String,
+    network: &'static str,
     before: Snapshot,
     data: BTreeMap<PathBuf, Vec<u8>>,
 }
 
 impl Site {
     fn new() -> Self {
+        Self::with_network("none")
+    }
+
+    /// Which network decides whether pid 1 can be made before there is a plan.
+    fn with_network(network: &'static str) -> Self {
         let dir = TempDir::new();
         let data = dir.dir("data");
         dir.dir("pids");
@@ -46,7 +52,7 @@ impl Site {
         }
         chmod(&data, 0o700);
         let run_dir = format!("thinjail-test-{}", std::process::id());
-        let mut site = Self { before: Snapshot::take(&[]), dir, run_dir, data: BTreeMap::new() };
+        let mut site = Self { before: Snapshot::take(&[]), dir, run_dir, network, data: BTreeMap::new() };
         site.data = site.content();
         site.before = site.snapshot();
         site
@@ -80,7 +86,7 @@ impl Site {
             "--etc=".into(),
             "--tmp".into(),
             "--hostname=jailed".into(),
-            "--network=none".into(),
+            format!("--network={}", self.network),
             "--capabilities=net_bind_service".into(),
             "--limits=openfiles=100".into(),
             format!("--run-dir={}", self.run_dir),
@@ -307,6 +313,9 @@ fn a_start_that_fails_at_any_system_call_leaves_nothing() {
     assert!(failed >= 40, "only {failed} starts failed");
 }
 
+/// With both of them: pid 1 is made with the plan known, or before there is one.
+const NETWORKS: [&str; 2] = ["none", "inherit"];
+
 /// What a traced run did.
 struct Traced {
     /// Every system call, in order: whose, and its number.
@@ -343,39 +352,42 @@ fn sigkill_of_each_process_before_each_system_call_leaves_nothing() {
     need!(skip::namespaces());
     need!(skip::path(BUSYBOX));
     need!(skip::program("cc"));
-    let site = Site::new();
     let names: BTreeMap<u64, String> = calls::numbers().into_iter().map(|(name, number)| (number, name)).collect();
     let name = |number: u64| names.get(&number).cloned().unwrap_or_else(|| number.to_string());
-    let args = site.args(&[], &[BUSYBOX, "true"]);
-    let whole = trace("none", 0, &args);
-    assert_eq!(whole.end, "exit 0");
-    site.forget_made();
     let mut histogram: BTreeMap<String, u32> = BTreeMap::new();
-    for role in ["supervisor", "init", "main"] {
-        let calls: Vec<u64> = whole.calls.iter().filter(|(whose, _)| whose == role).map(|(_, call)| *call).collect();
-        // Before it takes its signals the supervisor has only read, and nothing can be left.
-        let begin = calls.iter().position(|call| role == "supervisor" && name(*call) == "signalfd4").unwrap_or(0);
-        for (at, call) in calls.iter().enumerate().skip(begin) {
-            // Of many calls of a kind in a row (a default action for each signal) the first and the last.
-            if at > begin && at + 1 < calls.len() && calls[at - 1] == *call && calls[at + 1] == *call {
-                continue;
-            }
-            let what = format!("{role} killed before its call {} of {}, {}", at + 1, calls.len(), name(*call));
-            let traced = trace(role, at + 1, &args);
-            if role == "supervisor" {
-                // Which end of the jail comes first is a race: the last calls may come in another order, or not at all.
-                assert_eq!(traced.end, if traced.killed { "signal 9" } else { "exit 0" }, "{what}");
-                site.assert_only_the_known_is_left(&what);
-            } else {
-                let known: &[&str] = if traced.killed { &["exit 125", "exit 137", "exit 0"] } else { &["exit 0"] };
-                assert!(known.contains(&traced.end.as_str()), "{what}: {}", traced.end);
-                if traced.end != "exit 125" {
-                    site.forget_made();
+    for network in NETWORKS {
+        let site = Site::with_network(network);
+        let args = site.args(&[], &[BUSYBOX, "true"]);
+        let whole = trace("none", 0, &args);
+        assert_eq!(whole.end, "exit 0");
+        site.forget_made();
+        for role in ["supervisor", "init", "main"] {
+            let calls: Vec<u64> =
+                whole.calls.iter().filter(|(whose, _)| whose == role).map(|(_, call)| *call).collect();
+            // Before it takes its signals the supervisor has only read, and nothing can be left.
+            let begin = calls.iter().position(|call| role == "supervisor" && name(*call) == "signalfd4").unwrap_or(0);
+            for (at, call) in calls.iter().enumerate().skip(begin) {
+                // Of many calls of a kind in a row (a default action for each signal) the first and the last.
+                if at > begin && at + 1 < calls.len() && calls[at - 1] == *call && calls[at + 1] == *call {
+                    continue;
                 }
-                site.assert_as_before(&what);
-            }
-            if traced.killed {
-                *histogram.entry(format!("{role:10} {}", name(*call))).or_default() += 1;
+                let what = format!("{role} killed before its call {} of {}, {}", at + 1, calls.len(), name(*call));
+                let traced = trace(role, at + 1, &args);
+                if role == "supervisor" {
+                    // Which end of the jail comes first is a race: the last calls may come in another order, or not at all.
+                    assert_eq!(traced.end, if traced.killed { "signal 9" } else { "exit 0" }, "{what}");
+                    site.assert_only_the_known_is_left(&what);
+                } else {
+                    let known: &[&str] = if traced.killed { &["exit 125", "exit 137", "exit 0"] } else { &["exit 0"] };
+                    assert!(known.contains(&traced.end.as_str()), "{what}: {}", traced.end);
+                    if traced.end != "exit 125" {
+                        site.forget_made();
+                    }
+                    site.assert_as_before(&what);
+                }
+                if traced.killed {
+                    *histogram.entry(format!("{role:10} {}", name(*call))).or_default() += 1;
+                }
             }
         }
     }
@@ -410,6 +422,12 @@ fn sigkill_of_each_process_before_each_system_call_leaves_nothing() {
         "init clone",
         "init capset",
         "init close_range",
+        "main read",
+        "main recvmsg",
+        "main sethostname",
+        "main move_mount",
+        "main chroot",
+        "main unshare",
         "main setsid",
         "main keyctl",
         "main prlimit64",
@@ -457,7 +475,12 @@ fn sigkill_at_random_moments_leaves_nothing() {
     let _alone = alone();
     need!(skip::namespaces());
     need!(skip::path(BUSYBOX));
-    let site = Site::new();
+    for network in NETWORKS {
+        kill_at_random_moments(&Site::with_network(network));
+    }
+}
+
+fn kill_at_random_moments(site: &Site) {
     let args = site.args(&[], &[BUSYBOX, "sleep", "0.003"]);
     let mut random = Random(u64::from(std::process::id()) | 1);
     let mut histogram: BTreeMap<(Phase, &str), u32> = BTreeMap::new();
@@ -507,7 +530,7 @@ fn sigkill_at_random_moments_leaves_nothing() {
             site.assert_only_the_known_is_left(&what);
         }
     }
-    let mut table = format!("{rounds} starts, killed by phase and process:\n");
+    let mut table = format!("{rounds} starts, network {}, killed by phase and process:\n", site.network);
     for ((phase, target), count) in &histogram {
         writeln!(table, "{count:5} {:16} {target}", format!("{phase:?}")).unwrap();
     }

@@ -298,7 +298,7 @@ fn channel() -> Result<(OwnedFd, OwnedFd), RunError> {
         .map_err(|cause| RunError::setup("make a socket to the jail's init".into(), cause.into()))
 }
 
-/// Makes pid 1 first and the tree then: while we build it, the kernel makes pid 1's other namespaces.
+/// Makes pid 1 first, unless it is there already, and the tree then: while we build it, the kernel makes pid 1's other namespaces.
 fn start(plan: &Plan, made: &[HostDir], clock: &mut Clock, service: &mut Service<'_>) -> Result<Started, RunError> {
     let confinement = confinement(plan)?;
     let files = confinement.landlocked.then(|| landlock::files(plan, made)).transpose()?;
@@ -311,9 +311,10 @@ fn start(plan: &Plan, made: &[HostDir], clock: &mut Clock, service: &mut Service
     }
     let wait_all = child.wait_all;
     let (follows, tree) = (child::follows(plan), child::is_tree(plan));
-    let early = child.pack().and_then(|packed| Some((packed, service.early()?.take()?)));
+    let mut early = service.early();
+    let fit = early.as_mut().and_then(|early| Some((child.pack()?, early.take()?)));
     clock.phase("prepare");
-    let Held { init, init_fd, life, report, bell, begin } = match early {
+    let Held { init, init_fd, life, report, bell, begin } = match fit {
         Some(((packed, fds), held)) => {
             let told = handover::send_packed(&held.life, &packed, &fds);
             clock.phase("tell");
@@ -322,6 +323,8 @@ fn start(plan: &Plan, made: &[HostDir], clock: &mut Clock, service: &mut Service
             held
         }
         None => {
+            // It is gone when we are done.
+            early.iter().for_each(Early::dismiss);
             let held = born(plan, &child, confinement.namespaces)?;
             clock.phase("clone");
             held
@@ -352,8 +355,8 @@ fn start(plan: &Plan, made: &[HostDir], clock: &mut Clock, service: &mut Service
     }
     let inside = Inside { late: shown, confinement, place: Place { plan, made, member: init_fd.as_fd() } };
     let (main, main_fd, marks) = await_exec(plan, &report, &life, &inside).map_err(end)?;
-    // With it goes our end of what only the child is to write to. Not sooner: its memory is the child's as well, and each page
-    // of it that is written to, as it is freed, would be copied while the program waits.
+    // With it goes our end of what only the child is to write to. Not sooner: its memory may be the child's as well, and each
+    // page of it that is written to, as it is freed, would be copied while the program waits.
     drop(child);
     for (name, mark) in ["hand over", "root", "proc", "fork", "ids"].into_iter().zip(&marks[1..]) {
         clock.until(name, *mark);

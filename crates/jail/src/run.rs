@@ -118,7 +118,7 @@ impl RunError {
 pub struct Timings {
     /// Name of the phase and its time.
     pub phases: Vec<(&'static str, Duration)>,
-    /// From clone3(2) (FreeBSD: fork(2)) until execve(2) was about to be called.
+    /// From clone3(2) (FreeBSD: fork(2)) until execve(2) was about to be called. Where pid 1 was made early, that is from then on.
     pub fork_to_exec: Duration,
 }
 

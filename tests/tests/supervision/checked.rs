@@ -28,10 +28,11 @@ impl Touching {
         Self { dir, plan: path }
     }
 
-    fn start(&self, milliseconds: u32) -> Child {
+    /// With the times that it takes to look, and before it has a plan.
+    fn start(&self, look: u32, early: Option<u32>) -> Child {
         let mut refuser = Command::new(binary::thinjail().with_file_name("refuser"));
-        refuser.arg(&self.plan).arg(milliseconds.to_string()).stdin(Stdio::null()).stdout(Stdio::piped());
-        refuser.spawn().unwrap()
+        refuser.arg(&self.plan).arg(look.to_string()).args(early.map(|early| early.to_string()));
+        refuser.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().unwrap()
     }
 
     fn ran(&self) -> bool {
@@ -49,10 +50,13 @@ fn what_is_not_what_was_meant_is_never_run() {
     for flags in FILTERS.into_iter().chain([&["--before-start", "/bin/true"][..]]) {
         let jail = Touching::new(flags);
         let before = Snapshot::take(&[jail.dir.path()]);
-        let output = jail.start(50).wait_with_output().unwrap();
-        assert_eq!(String::from_utf8_lossy(&output.stdout), "looks\nended: look at what is inside\n", "{flags:?}");
-        before.assert_same_now(&[jail.dir.path()]);
-        assert!(!jail.ran());
+        for (early, says) in [(None, ""), (Some(0), "early\n"), (Some(20), "early\n")] {
+            let output = jail.start(50, early).wait_with_output().unwrap();
+            let said = String::from_utf8_lossy(&output.stdout);
+            assert_eq!(said, format!("{says}looks\nended: look at what is inside\n"), "{flags:?}, {early:?}");
+            before.assert_same_now(&[jail.dir.path()]);
+            assert!(!jail.ran());
+        }
     }
 }
 
@@ -60,16 +64,20 @@ fn what_is_not_what_was_meant_is_never_run() {
 fn whoever_is_killed_while_it_looks_has_run_nothing() {
     let _alone = alone();
     need!(skip::namespaces());
-    for flags in FILTERS {
+    // While it looks, or before it has a plan.
+    let times = [(300, None, "looks\n"), (300, Some(0), "looks\n"), (300, Some(300), "early\n")];
+    for (flags, (look, early, when)) in FILTERS.into_iter().flat_map(|flags| times.map(|times| (flags, times))) {
         // The supervisor, pid 1, and the one that waits to become the program.
         for victim in 0..3 {
             let jail = Touching::new(flags);
             let before = Snapshot::take(&[jail.dir.path()]);
-            let mut refuser = jail.start(300);
+            let mut refuser = jail.start(look, early);
             let mut line = String::new();
             let mut said = std::io::BufReader::new(refuser.stdout.take().unwrap());
-            said.read_line(&mut line).unwrap();
-            assert_eq!(line, "looks\n");
+            while line != when {
+                line.clear();
+                assert_ne!(said.read_line(&mut line).unwrap(), 0, "it has ended");
+            }
             let supervisor = i32::try_from(refuser.id()).unwrap();
             let child = |of| Process::all().into_iter().find(|process| process.parent == of).map(|process| process.pid);
             let mut family = vec![supervisor];
@@ -85,8 +93,33 @@ fn whoever_is_killed_while_it_looks_has_run_nothing() {
                 !Process::all().iter().any(|process| family.contains(&process.pid) && process.state != 'Z')
             });
             before.assert_same_now(&[jail.dir.path()]);
-            assert!(!jail.ran(), "{flags:?}, {victim}");
+            assert!(!jail.ran(), "{flags:?}, {victim}, {early:?}");
         }
+    }
+}
+
+#[test]
+fn what_was_begun_early_and_fits_no_plan_ends_with_the_plan() {
+    let _alone = alone();
+    need!(skip::namespaces());
+    // Its own network, another /proc, a descriptor of its own, and a plan that it fits.
+    let tree = [&["--network", "none"][..], &["--proc", "full"], &["--isolation", "landlock"], &[]];
+    for flags in tree {
+        let mut running = perl(flags, STUBBORN).spawn();
+        running.wait_for_stdout("ready\n");
+        let of =
+            |parent: i32| Process::all().into_iter().filter(|process| process.parent == parent).collect::<Vec<_>>();
+        let children = of(running.pid());
+        assert_eq!(children.len(), 1, "{flags:?}: {children:?}");
+        assert_eq!(of(children[0].pid).len(), 1, "{flags:?}");
+        running.signal(Signal::KILL);
+        running.finish();
+    }
+    // And where there is no plan, or no jail is to be.
+    for words in [&["run", "--", "/no/such/program"][..], &["run", "--help"], &["run", "--no-such-flag"]] {
+        let before = Snapshot::take(&[]);
+        thinjail(words.iter().copied()).run();
+        before.assert_same_now(&[]);
     }
 }
 

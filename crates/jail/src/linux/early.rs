@@ -56,8 +56,15 @@ impl Early {
     }
 
     /// It is to be told now.
-    pub(super) fn take(mut self) -> Option<Held> {
+    pub(super) fn take(&mut self) -> Option<Held> {
         self.held.take()
+    }
+
+    /// It has nothing to do any more. What is dropped later is waited for less.
+    pub(super) fn dismiss(&self) {
+        if let Some(held) = &self.held {
+            let _ = pidfd_send_signal(&held.init_fd, Signal::KILL);
+        }
     }
 }
 

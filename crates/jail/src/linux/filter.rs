@@ -326,6 +326,61 @@ mod tests {
         assert_eq!(Filter::of(&Syscalls::default()).unwrap().instructions().len(), DEFAULT.len());
     }
 
+    /// What a filter says to a call with these arguments; seccomp(2).
+    fn verdict(filter: &[sock_filter], number: u32, machine: u32, arguments: [u32; 6]) -> u32 {
+        let (mut at, mut a) = (0, 0);
+        loop {
+            let one = filter[at];
+            at += 1;
+            let branch = |yes: bool| usize::from(if yes { one.jt } else { one.jf });
+            match u32::from(one.code) {
+                // BPF_RET, BPF_LD | BPF_W | BPF_ABS, BPF_JMP | BPF_JA, BPF_JEQ, BPF_JGE, BPF_JSET.
+                0x06 => return one.k,
+                0x20 => {
+                    a = match one.k {
+                        0 => number,
+                        4 => machine,
+                        offset => arguments[(offset as usize - 16) / 8],
+                    }
+                }
+                0x05 => at += one.k as usize,
+                0x15 => at += branch(a == one.k),
+                0x35 => at += branch(a >= one.k),
+                0x45 => at += branch(a & one.k != 0),
+                code => panic!("unknown instruction {code:#x}"),
+            }
+        }
+    }
+
+    #[test]
+    fn the_default_in_two_refuses_what_it_refuses_in_one() {
+        let (Some(sooner), later) = Filter::Default.in_two() else { panic!("it is one") };
+        assert!(later.len() < 20 && sooner.len() < DEFAULT.len() + 5, "{} and {}", sooner.len(), later.len());
+        // Each bit alone and all that rules look for, in each argument, with others set and not.
+        let bits = (0..32).map(|bit| 1 << bit);
+        let values: Vec<u32> =
+            bits.chain([0, 3, 17, 0x5412, 0x541c, u32::MAX]).chain(PERSONALITIES).chain(0..46).collect();
+        let sets = values.iter().flat_map(|value| (0..6).map(move |at| (at, *value)));
+        let sets: Vec<[u32; 6]> = sets
+            .flat_map(|(at, value)| {
+                [0, u32::MAX].map(|rest| std::array::from_fn(|other| if other == at { value } else { rest }))
+            })
+            .collect();
+        let mut refused = [0, 0];
+        for number in (0..END + 5).chain([0x4000_0000, 0x4000_0001, u32::MAX]) {
+            for (machine, arguments) in sets.iter().map(|set| (MACHINE, *set)).chain([(0x4000_0003, [0; 6])]) {
+                let of = |filter: &[sock_filter]| verdict(filter, number, machine, arguments);
+                let (first, second) = (of(sooner), of(later));
+                // The kernel takes the one of the least value, with its sign: to kill is the least, to allow the greatest.
+                let both = first.cast_signed().min(second.cast_signed());
+                assert_eq!(both.cast_unsigned(), of(&DEFAULT), "{number} {machine:#x} {arguments:x?}");
+                refused[0] += u32::from(first != 0x7fff_0000);
+                refused[1] += u32::from(second != 0x7fff_0000 && first == 0x7fff_0000);
+            }
+        }
+        assert!(refused.iter().all(|count| *count > 0), "{refused:?}");
+    }
+
     #[test]
     fn a_profile_s_own_filter_differs_where_it_says_so() {
         let of = |allowed: &[&str], refused: &[&str]| {

@@ -50,7 +50,7 @@ pub(super) fn until_main(peer: &Peer) -> Result<Duration> {
 }
 
 /// Building the jail alone: what is between knowing what to do and the program. thinjail tells its own by `--timings`: all
-/// but reading the command line, looking at the host and resolving; and the part of it after its fork. bubblewrap's is its
+/// but reading the command line, looking at the host and resolving, which its pid 1 makes use of; and all from its fork. bubblewrap's is its
 /// time until main less what it takes to load bubblewrap, the better part of what it does before it forks.
 pub(super) fn inner(scene: &Scene, rounds: usize, ready: &[Row]) -> Result<Vec<Row>> {
     let own = Peer::new("thinjail", thinjail(scene, &["--timings"]));

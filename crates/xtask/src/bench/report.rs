@@ -53,8 +53,9 @@ pub(super) fn page(measured: &Measured, rounds: usize) -> String {
     page.push_str(
         "\n## Building, with twenty files\n\n\
         The same jails, from knowing what to do until the program is executed: what thinjail tells by `--timings`, less its\n\
-        reading, looking and resolving; and the part of it after its fork. bwrap's is its time until `main` less that of\n\
-        `bwrap --version`, which is the loading of bwrap: it forks soon after.\n\n",
+        reading, looking and resolving. It forks before those, so that pid 1 makes its namespaces meanwhile; the second row is all\n\
+        from its fork on, with reading, looking and resolving. bwrap's is its time until `main` less that of `bwrap --version`,\n\
+        which is the loading of bwrap: it forks soon after.\n\n",
     );
     table(&mut page, &measured.inner);
     limit(&mut page, &measured.inner, "bwrap", INNER_LIMIT);
