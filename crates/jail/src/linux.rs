@@ -47,7 +47,6 @@ use self::child::{Child, now};
 pub(crate) use self::early::Early;
 use self::early::Held;
 use self::enter::Place;
-use self::handover::Bell;
 pub(crate) use self::init::below;
 use self::message::{MARKS, Message, Phase, SIZE};
 use self::reload::Reloads;
@@ -316,10 +315,9 @@ fn start(plan: &Plan, made: &[HostDir], clock: &mut Clock, service: &mut Service
     clock.phase("prepare");
     let Held { init, init_fd, life, report, bell, begin } = match fit {
         Some(((packed, fds), held)) => {
-            let told = handover::send_packed(&held.life, &packed, &fds);
+            let told = handover::send_packed((&held.life, held.bell.as_ref()), &packed, &fds);
             clock.phase("tell");
             told.inspect_err(|_| held.kill())?;
-            held.bell.iter().for_each(Bell::ring);
             held
         }
         None => {
@@ -338,8 +336,7 @@ fn start(plan: &Plan, made: &[HostDir], clock: &mut Clock, service: &mut Service
     if !confinement.landlocked {
         let tree = tree::build(&plan.inside, made, None).map_err(end)?;
         clock.phase("tree");
-        handover::send(&life, &tree).map_err(end)?;
-        bell.iter().for_each(Bell::ring);
+        handover::send((&life, bell.as_ref()), &tree).map_err(end)?;
         give_way();
         let Tree { late, socket, .. } = tree;
         words = words.or(socket.map(Words::Socket));
@@ -349,8 +346,7 @@ fn start(plan: &Plan, made: &[HostDir], clock: &mut Clock, service: &mut Service
         clock.phase("verify");
         word = now();
         if plan.before_start.is_empty() {
-            handover::go(&life).map_err(end)?;
-            bell.iter().for_each(Bell::ring);
+            handover::go((&life, bell.as_ref())).map_err(end)?;
         }
     }
     let inside = Inside { late: shown, confinement, place: Place { plan, made, member: init_fd.as_fd() } };

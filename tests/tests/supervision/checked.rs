@@ -149,3 +149,19 @@ fn the_time_from_fork_to_exec_holds_the_last_look() {
     assert!(time("verify") >= 20.0, "{told}");
     assert!(time("from fork to exec") >= time("tree") + time("verify"), "{told}");
 }
+
+#[test]
+fn more_than_a_socket_holds_is_handed_over() {
+    let _alone = alone();
+    need!(skip::namespaces());
+    // What the program is told, and where the kernel attaches nothing to a tree that is not attached, its mounts.
+    let dir = TempDir::new();
+    let files: Vec<String> =
+        (0..400).map(|number| dir.file(&format!("file-{number}"), "").display().to_string()).collect();
+    let reads = files.iter().flat_map(|file| ["--read", file]);
+    let long = "x".repeat(100_000);
+    let script = "print scalar(@ARGV), q( ), length(join q(), @ARGV)";
+    let words = ["--", PERL, "-e", script].into_iter().chain(std::iter::repeat_n(long.as_str(), 15));
+    let finished = thinjail(["run"]).args(reads).args(words).run();
+    assert_eq!(finished.expect_code(0).stdout, "15 1500000");
+}

@@ -67,7 +67,7 @@ pub(crate) fn exec(joined: &Joined, running: &Running, terminal: bool) -> Result
     };
     drop((childs_life, childs_report, theirs));
     let started = tree::build(&plan.inside, &[], Some(&borrowed)).and_then(|tree| {
-        handover::send(&life, &tree)?;
+        handover::send((&life, None), &tree)?;
         let Tree { late, .. } = tree;
         await_exec(plan, &report, &late.into_iter().map(|late| late.shown).collect::<Vec<_>>())
     });

@@ -33,11 +33,13 @@ const PLAN: u8 = b'c';
 pub(super) const MOST: usize = 16;
 
 /// Hands over what is to be done to one that was born before it was known, packed behind the length of it all.
-pub(super) fn send_packed(life: &OwnedFd, packed: &[u8], fds: &[BorrowedFd<'_>]) -> Result<(), RunError> {
-    let mut fds = Some(fds);
-    let mut chunks = packed.chunks(SIZE - 1);
-    let sent = chunks.try_for_each(|chunk| part(life, PLAN, chunk, fds.take().unwrap_or_default()));
-    heard(sent, "tell the jail's init what is to be done")
+pub(super) fn send_packed(to: To<'_>, packed: &[u8], fds: &[BorrowedFd<'_>]) -> Result<(), RunError> {
+    let (first, rest) = packed.split_at_checked(SIZE - 1).unwrap_or((packed, &[]));
+    let send = || {
+        first_part(to, PLAN, first, fds)?;
+        rest.chunks(SIZE - 1).try_for_each(|chunk| part(to.0, PLAN, chunk, &[]))
+    };
+    heard(send(), "tell the jail's init what is to be done")
 }
 
 /// Bytes and what came with them.
@@ -93,10 +95,14 @@ impl Bell {
     }
 }
 
+/// Over what it is spoken to, and what is rung if there is that.
+pub(super) type To<'a> = (&'a OwnedFd, Option<&'a Bell>);
+
 /// Hands over a built tree.
-pub(super) fn send(life: &OwnedFd, tree: &Tree) -> Result<(), RunError> {
+pub(super) fn send(to: To<'_>, tree: &Tree) -> Result<(), RunError> {
     let send = || {
-        part(life, ROOT, &[], &[tree.root.as_fd()])?;
+        let (life, _) = to;
+        first_part(to, ROOT, &[], &[tree.root.as_fd()])?;
         for Late { what, at, .. } in &tree.late {
             let (kind, mount) = match what {
                 LateMount::Mount(mount) => (MOUNT, Some(mount.as_fd())),
@@ -110,9 +116,10 @@ pub(super) fn send(life: &OwnedFd, tree: &Tree) -> Result<(), RunError> {
 }
 
 /// Lets the program be executed.
-pub(super) fn go(life: &OwnedFd) -> Result<(), RunError> {
+pub(super) fn go((life, bell): To<'_>) -> Result<(), RunError> {
     let send = || rustix::net::send(life, &Message::Go.to_bytes(), SendFlags::NOSIGNAL);
     let sent = rustix::io::retry_on_intr(send);
+    bell.into_iter().for_each(Bell::ring);
     heard(sent.map(drop).map_err(io::Error::from), "let the program be executed")
 }
 
@@ -127,6 +134,13 @@ fn heard(sent: io::Result<()>, what: &str) -> Result<(), RunError> {
         }
         _ => Ok(()),
     }
+}
+
+/// The bell is rung for the first one: where there are more than a socket holds, they have to be taken from it meanwhile.
+fn first_part((life, bell): To<'_>, kind: u8, path: &[u8], fds: &[BorrowedFd<'_>]) -> io::Result<()> {
+    part(life, kind, path, fds)?;
+    bell.into_iter().for_each(Bell::ring);
+    Ok(())
 }
 
 fn part(life: &OwnedFd, kind: u8, path: &[u8], fds: &[BorrowedFd<'_>]) -> io::Result<()> {
@@ -227,7 +241,7 @@ mod tests {
             late: vec![late(LateMount::Proc, "proc"), late(LateMount::Mount(file()), &long)],
         };
         let (here, there) = channel();
-        send(&here, &tree).unwrap();
+        send((&here, None), &tree).unwrap();
         let mut buffer = Buffer::new();
         let mut next = || format!("{:?}", receive(there.as_fd(), &mut buffer).unwrap());
         assert!(next().starts_with("Some(Root("));
