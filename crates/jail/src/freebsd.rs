@@ -24,6 +24,7 @@ use rustix::pipe::{PipeFlags, pipe_with};
 use thinjail_plan::facts::SystemKind;
 use thinjail_plan::path::HostPath;
 use thinjail_plan::plan::{Plan, Ready};
+use thinjail_plan::spec::Spec;
 use thinjail_plan::step::{Confine, Devfs, Planned, Step};
 use thinjail_sys::freebsd::process;
 
@@ -58,6 +59,9 @@ impl Early {
     pub(crate) fn begin() -> Option<Self> {
         None
     }
+
+    /// There is none to judge.
+    pub(crate) fn judge(&mut self, _spec: &Spec) {}
 }
 
 /// What makes jails, one after the other.
@@ -205,6 +209,7 @@ fn run_applied(
     os.seal().map_err(step_failed)?;
     params.set_path(os.root());
     let name = params.name().to_owned();
+    let _never: Option<Early> = service.early();
     let (outlets, words) = outlets(plan, service)?;
     let socket = os.take_socket();
     let socket_number = socket.as_ref().map(AsRawFd::as_raw_fd);

@@ -321,9 +321,10 @@ fn start(plan: &Plan, made: &[HostDir], clock: &mut Clock, service: &mut Service
             held
         }
         None => {
-            // It is gone when we are done.
-            early.iter().for_each(Early::dismiss);
-            let held = born(plan, &child, confinement.namespaces)?;
+            let tries = if early.is_some() { RELEASE } else { 0 };
+            // Its namespaces count against the limits of the host until it is gone.
+            drop(early);
+            let held = born_when_free(plan, &child, confinement.namespaces, tries)?;
             clock.phase("clone");
             held
         }
@@ -364,6 +365,24 @@ fn start(plan: &Plan, made: &[HostDir], clock: &mut Clock, service: &mut Service
     let landlocked = confinement.landlocked;
     let jail = Jail { init, init_fd, main_fd, life, landlocked, follows, tree, wait_all, hunt: Hunt::default() };
     Ok(Started { jail, main })
+}
+
+/// How many milliseconds the kernel is given to let go of the namespaces of a pid 1 that has just ended.
+const RELEASE: u32 = 50;
+
+/// What [`born`] gives, once no limit is in its way that was filled by another one, which has just ended.
+fn born_when_free(plan: &Plan, child: &Child, namespaces: &[String], tries: u32) -> Result<Held, RunError> {
+    let is_limit = |error: &RunError| {
+        let errno = error.cause.as_ref().and_then(Errno::from_io_error);
+        matches!(errno, Some(Errno::NOSPC | Errno::AGAIN | Errno::USERS))
+    };
+    for _ in 0..tries {
+        match born(plan, child, namespaces) {
+            Err(error) if is_limit(&error) => std::thread::sleep(Duration::from_millis(1)),
+            other => return other,
+        }
+    }
+    born(plan, child, namespaces)
 }
 
 /// A pid 1 that knows what it is to do.

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use thinjail_plan::plan::{Plan, Success};
 use thinjail_plan::resolve::Class;
+use thinjail_plan::spec::Spec;
 
 use crate::journal::Unwritten;
 use crate::journal::line::Verb;
@@ -160,6 +161,11 @@ impl Early {
     #[must_use]
     pub fn begin() -> Option<Self> {
         crate::system::Early::begin().map(Self)
+    }
+
+    /// Ends it if no plan of this is fit for it. That is found out all the same when there is a plan, but costs time then.
+    pub fn judge(&mut self, spec: &Spec) {
+        self.0.judge(spec);
     }
 }
 

@@ -112,6 +112,15 @@ fn what_was_begun_early_and_fits_no_plan_ends_with_the_plan() {
         let children = of(running.pid());
         assert_eq!(children.len(), 1, "{flags:?}: {children:?}");
         assert_eq!(of(children[0].pid).len(), 1, "{flags:?}");
+        // And pid 1 keeps nothing, whichever it is; what is its like without a pid namespace has to kill.
+        wait::until_true("pid 1 has no capability", || {
+            if flags.contains(&"landlock") {
+                return true;
+            }
+            let status = fs::read_to_string(format!("/proc/{}/status", children[0].pid)).unwrap();
+            let sets = status.lines().filter(|line| line.starts_with("Cap")).collect::<Vec<_>>();
+            sets.len() == 5 && sets.iter().all(|set| set.ends_with("\t0000000000000000"))
+        });
         running.signal(Signal::KILL);
         running.finish();
     }
@@ -165,3 +174,31 @@ fn more_than_a_socket_holds_is_handed_over() {
     let finished = thinjail(["run"]).args(reads).args(words).run();
     assert_eq!(finished.expect_code(0).stdout, "15 1500000");
 }
+
+#[test]
+fn a_signal_to_all_of_its_group_while_it_starts_is_the_program_s() {
+    let _alone = alone();
+    need!(skip::namespaces());
+    need!(skip::program("strace"));
+    // The directory takes its time to be made, and before there is a tree the one that is to be the program waits.
+    let dir = TempDir::new();
+    let (trace, late) = (dir.at("trace"), "inject=mkdirat:delay_enter=300000:when=1");
+    let through = ["strace", "-qq", "-o", &trace, "-e", "trace=mkdirat", "-e", late];
+    let run_dir = format!("thinjail-group-{}", std::process::id());
+    for signal in [Signal::INT, Signal::TERM, Signal::HUP] {
+        let words = ["run", "--run-dir", &run_dir, "--", PERL, "-e", ONE];
+        let running = thinjail_through(through, words).spawn();
+        let strace = running.pid();
+        let below = || Process::below(strace).into_iter().map(|process| process.pid).collect::<Vec<_>>();
+        wait::until_true("all three wait", || below().len() == 3 && fs::metadata(&trace).is_ok());
+        std::thread::sleep(Duration::from_millis(100));
+        below().into_iter().for_each(|pid| send(pid, signal));
+        let finished = running.finish();
+        let code = finished.code().unwrap();
+        // It may come before the program has said what it does about it.
+        assert!([55, 128 + signal.as_raw()].contains(&code), "{code}: {}", finished.stderr);
+    }
+}
+
+/// Ends with 55 on the first signal.
+const ONE: &str = r#"$SIG{$_} = sub { exit 55 } for qw(HUP INT TERM); sleep 60 while 1"#;

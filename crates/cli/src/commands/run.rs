@@ -18,10 +18,11 @@ use crate::report::{self, Failure};
 /// Builds the jail, runs the program, and says how it ended.
 #[inline(never)]
 pub(super) fn execute(args: Run, subject: &Subject, begun: Begun) -> Result<Exit, Failure> {
-    let Begun { mut clock, early } = begun;
+    let Begun { mut clock, mut early } = begun;
     // The process ends with this: what is known is the kernel's to free, and the caller waits no longer than it has to.
     let planned = ManuallyDrop::new(Planned::new(subject, args.about));
     let written = planned.read()?;
+    early.iter_mut().for_each(|early| early.judge(&written.spec));
     clock.done("parse");
     // Who becomes the program is nowhere on the host afterwards, and could take nothing back there.
     let makes = written.spec.supervisor != Some(false) && makes_on_host(&written.spec, this_kind());

@@ -5,6 +5,7 @@ use std::os::fd::OwnedFd;
 
 use rustix::net::sockopt;
 use rustix::process::{Pid, Signal, pidfd_send_signal};
+use thinjail_plan::spec::Spec;
 use thinjail_sys::linux::process::{self, CloneFlags, Side};
 
 use super::child::{self, now};
@@ -14,8 +15,10 @@ use super::{channel, supervisor};
 /// One that waits to be told. If it never is, it ends.
 #[derive(Debug)]
 pub(crate) struct Early {
-    /// None once it is somebody else's.
+    /// None once it is somebody else's, or dismissed.
     held: Option<Held>,
+    /// It is killed, and waited for at the end.
+    dismissed: Option<(OwnedFd, Pid)>,
 }
 
 /// A pid 1 and what it is spoken to by.
@@ -46,7 +49,7 @@ impl Early {
         match process::clone3(CloneFlags::NEWPID).ok()? {
             Side::Parent { pid, pidfd } => {
                 let held = Held { init: pid, init_fd: pidfd, life, report, bell: Some(bell), begin };
-                Some(Self { held: Some(held) })
+                Some(Self { held: Some(held), dismissed: None })
             }
             Side::Child => {
                 drop((life, report));
@@ -60,10 +63,17 @@ impl Early {
         self.held.take()
     }
 
-    /// It has nothing to do any more. What is dropped later is waited for less.
-    pub(super) fn dismiss(&self) {
-        if let Some(held) = &self.held {
-            let _ = pidfd_send_signal(&held.init_fd, Signal::KILL);
+    /// Dismisses it if no plan of this is fit for it: it ends while the plan is made, and nobody has to wait for that.
+    pub(crate) fn judge(&mut self, spec: &Spec) {
+        let fits = spec.supervisor != Some(false)
+            && spec.isolation.is_none()
+            && spec.network.as_deref().is_none_or(|network| network == "inherit")
+            && spec.proc.as_deref().is_none_or(|proc| proc == "pid")
+            && spec.listen.is_empty()
+            && spec.before_start.is_empty();
+        if !fits && let Some(Held { init, init_fd, .. }) = self.held.take() {
+            let _ = pidfd_send_signal(&init_fd, Signal::KILL);
+            self.dismissed = Some((init_fd, init));
         }
     }
 }
@@ -72,6 +82,9 @@ impl Drop for Early {
     fn drop(&mut self) {
         if let Some(held) = &self.held {
             held.kill();
+        }
+        if let Some((init_fd, init)) = &self.dismissed {
+            kill(init_fd, *init);
         }
     }
 }

@@ -166,7 +166,6 @@ impl<'a> Service<'a> {
     }
 
     /// What was begun before there was a plan, once.
-    #[cfg_attr(not(target_os = "linux"), expect(dead_code, reason = "nothing is begun so early there"))]
     pub(crate) fn early(&mut self) -> Option<Early> {
         self.early.take()
     }

@@ -116,7 +116,7 @@ pub fn unshare(flags: CloneFlags) -> io::Result<()> {
     if status == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
 
-/// Memory for the stack of [`vfork`]'s child; made beforehand, so that the call itself allocates nothing.
+/// Memory for the stack of [`vfork`]'s child; made beforehand, so that the call itself allocates nothing. Below it is no guard page.
 #[derive(Debug)]
 pub struct Stack(Box<[MaybeUninit<u128>]>);
 

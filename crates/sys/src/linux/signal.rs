@@ -58,6 +58,18 @@ pub fn interrupts_only(signal: i32) -> io::Result<()> {
     if status == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
 
+/// `signal(n, SIG_IGN)`, or SIG_DFL again. An ignored signal stays so through execve(2).
+///
+/// # Errors
+/// EINVAL for a signal that there is not, or that can't be ignored.
+///
+/// signal(2).
+pub fn ignore(signal: i32, ignored: bool) -> io::Result<()> {
+    let action = if ignored { libc::SIG_IGN } else { libc::SIG_DFL };
+    // SAFETY: neither of them runs code of ours.
+    if unsafe { libc::signal(signal, action) } == libc::SIG_ERR { Err(io::Error::last_os_error()) } else { Ok(()) }
+}
+
 /// `rt_sigaction(n, {SIG_DFL})` for every signal, and an empty mask: what a program expects to start with. Ignored signals
 /// would be inherited through execve(2): SIGPIPE, which Rust's runtime ignores, and what nohup(1) or a shell had ignored.
 /// By the bare system call, since libc's sigaction(3) leaves out the two that it uses itself.

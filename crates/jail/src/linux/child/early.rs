@@ -4,21 +4,30 @@
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use rustix::io::Errno;
-use rustix::process::Pid;
+use rustix::process::{Pid, Signal};
+use rustix::thread::CapabilitySet;
 use thinjail_plan::step::ProcView;
 use thinjail_sys::linux::process::{self, CloneFlags, Stack};
 use thinjail_sys::linux::seccomp::{set_filter, sock_filter};
+use thinjail_sys::linux::signal;
 
+use super::super::capability;
 use super::super::handover::{self, Bell, Buffer};
 use super::super::message::{MARKS, Message, Phase};
-use super::{Child, EARLY, Failure, at, begin, io_at, namespaces, now, take_tree, tell, wait_for_go};
+use super::{Child, EARLY, Failure, at, begin, io_at, namespaces, now, take_tree, tell};
 
 /// What it does, to its end.
 pub(in crate::linux) fn run(life: OwnedFd, report: OwnedFd, bell: &Bell) -> ! {
     let mut told = None;
     match start(&life, report.as_fd(), bell, &mut told) {
         Ok(main) => match told {
-            Some(child) => child.attend(main, life, report),
+            Some(child) => {
+                // What the main process has done for itself only. We execute nothing; all the same nothing is to be had from us.
+                if capability::bound(CapabilitySet::empty(), false).is_err() {
+                    process::exit(1);
+                }
+                child.attend(main, life, report)
+            }
             // There is no plan, or it needs another child, or the main process has said why it could not go on.
             None => process::exit(1),
         },
@@ -39,6 +48,10 @@ fn start(life: &OwnedFd, report: BorrowedFd<'_>, bell: &Bell, told: &mut Option<
     begin(life.as_fd())?;
     let proc = namespaces(EARLY, Some(ProcView::Pid))?;
     process::vfork(&mut Stack::new(), CloneFlags::FS, &mut || {
+        if let Err(failure) = ignore(true) {
+            fail(report, failure);
+            return 1;
+        }
         let failure = match hear(life.as_fd(), bell) {
             Ok(Some(child)) => told.insert(child).become_both((life.as_fd(), bell), report, proc.as_ref()),
             Ok(None) => return 1,
@@ -48,6 +61,15 @@ fn start(life: &OwnedFd, report: BorrowedFd<'_>, bell: &Bell, told: &mut Option<
         1
     })
     .map_err(io_at(Phase::Fork))
+}
+
+/// What is sent to a whole group of processes, as by a terminal's keys: the supervisor takes it as data, and the main process, which is
+/// born sooner, is a part of the caller's group until it has its own session.
+fn ignore(ignored: bool) -> Result<(), Failure> {
+    [Signal::HUP, Signal::INT, Signal::QUIT, Signal::TERM, Signal::USR1, Signal::USR2]
+        .into_iter()
+        .try_for_each(|number| signal::ignore(number.as_raw(), ignored))
+        .map_err(io_at(Phase::Guard))
 }
 
 fn hear(life: BorrowedFd<'_>, bell: &Bell) -> Result<Option<Child>, Errno> {
@@ -65,9 +87,8 @@ impl Child {
         proc: Option<&OwnedFd>,
     ) -> Failure {
         let mut marks = [0; MARKS];
-        match self.settle_both((life, bell), report, proc, &mut marks) {
-            // Whoever has had commands of its own done before it has its word already.
-            Ok(filter) => self.await_word((!self.waits).then_some((life, Some(bell))), report, &mut marks, filter),
+        match self.settle_both((life, bell), proc, &mut marks) {
+            Ok(filter) => self.await_word(Some((life, Some(bell))), report, &mut marks, filter),
             Err(failure) => failure,
         }
     }
@@ -76,7 +97,6 @@ impl Child {
     fn settle_both(
         &self,
         (life, bell): (BorrowedFd<'_>, &Bell),
-        report: BorrowedFd<'_>,
         proc: Option<&OwnedFd>,
         marks: &mut [u64; MARKS],
     ) -> Result<&[sock_filter], Failure> {
@@ -97,13 +117,10 @@ impl Child {
         take_tree(life, proc, marks)?;
         // From here on each has its own.
         process::unshare(CloneFlags::FS).map_err(io_at(Phase::Attach))?;
-        if self.waits {
-            tell(report, Message::Waiting);
-            wait_for_go((life, None))?;
-        }
         marks[3] = now();
         marks[4] = marks[3];
         self.drop_privileges()?;
+        ignore(false)?;
         Ok(later)
     }
 }

@@ -59,6 +59,8 @@ impl Child {
         let fits = *namespaces == EARLY.and(CloneFlags::NEWPID)
             && *proc == Some(ProcView::Pid)
             && !(*landlocked || *alone || *own_network)
+            // A command that comes before it would see it, and could be its match.
+            && !*waits
             && ready.is_none()
             && sockets.is_empty()
             && cgroups.len() + 2 <= MOST;
@@ -67,7 +69,7 @@ impl Child {
         }
         let mut to = Packer(Vec::with_capacity(2048));
         to.number(0);
-        for flag in [*tty, *wait_all, *waits, *follows, *tree] {
+        for flag in [*tty, *wait_all, *follows, *tree] {
             to.number(u32::from(flag));
         }
         to.text(program);
@@ -112,7 +114,7 @@ impl Child {
     /// The other way, without the length.
     pub(super) fn unpack(packed: &[u8], fds: Vec<OwnedFd>) -> Result<Self, Errno> {
         let mut from = Unpacker(packed);
-        let [tty, wait_all, waits, follows, tree] = from.flags().ok_or(Errno::PROTO)?;
+        let [tty, wait_all, follows, tree] = from.flags().ok_or(Errno::PROTO)?;
         let mut fds = fds.into_iter();
         // A descriptor gets lost where RLIMIT_NOFILE leaves no room for it.
         let mut fd = || fds.next().ok_or(Errno::MFILE);
@@ -125,7 +127,7 @@ impl Child {
         if !from.0.is_empty() {
             return Err(Errno::PROTO);
         }
-        Ok(Self { tty, wait_all, waits, follows, tree, ..child })
+        Ok(Self { tty, wait_all, follows, tree, ..child })
     }
 }
 
@@ -317,7 +319,6 @@ mod tests {
             landlock: Some(Ruleset::from(fd())),
             cgroups: vec![fd(), fd()],
             wait_all: true,
-            waits: true,
             follows: true,
             tree: true,
             pidfile: Some(text("/run/a.pid")),
@@ -381,6 +382,7 @@ mod tests {
             Child { proc: Some(ProcView::Full), ..plain() },
             Child { landlocked: true, ..plain() },
             Child { alone: true, ..plain() },
+            Child { waits: true, ..plain() },
             Child { ready: Some((fd(), 3)), ..plain() },
             Child { sockets: vec![fd()], ..plain() },
             Child { cgroups: (1..MOST).map(|_| fd()).collect(), ..plain() },
