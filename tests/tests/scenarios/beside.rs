@@ -6,8 +6,9 @@ use std::path::PathBuf;
 use rustix::process::Signal;
 use thinjail_tests::host::{Snapshot, alone};
 use thinjail_tests::jail::{Finished, send, thinjail};
+use thinjail_tests::process::Process;
 use thinjail_tests::temp::{TempDir, chmod};
-use thinjail_tests::{need, skip, wait};
+use thinjail_tests::{binary, need, skip, wait};
 
 use crate::{SHELL, sh};
 
@@ -128,7 +129,9 @@ fn a_stop_does_not_wait_for_before_start() {
     let slow = format!("{SHELL} -c 'sleep 100'");
     let flags = ["run", "--programs", "sleep", "--before-start", &slow, "--", SHELL, "-c", "echo up"];
     let mut jail = thinjail(flags).spawn();
-    jail.wait_until("it has begun", |jail| jail.inside().iter().any(|process| process.runs()).then_some(()));
+    // And not only what is ours.
+    let begun = |process: &Process| process.runs() && process.exe().is_some_and(|exe| exe != binary::thinjail());
+    jail.wait_until("it has begun", |jail| jail.inside().iter().any(begun).then_some(()));
     let ended = jail.stop();
     ended.expect_code(125).expect_stderr(&["told to stop before it had started"]);
     assert_eq!(ended.stdout, "");
