@@ -122,6 +122,9 @@ impl Disk {
         // It would hang up the line that the script prints to.
         std::os::unix::fs::symlink("/dev/null", units.join("serial-getty@ttyS0.service"))
             .context(|| "mask the login on the serial line".to_owned())?;
+        // A quarter of an hour after the boot it would mount something, and a test compares the mounts before and after it.
+        std::os::unix::fs::symlink("/dev/null", units.join("systemd-tmpfiles-clean.timer"))
+            .context(|| "mask the timer that cleans up".to_owned())?;
         fs::write(units.join("job.service"), UNIT).context(|| "write the unit".to_owned())?;
         let wants = units.join("multi-user.target.wants");
         // The tests start the daemons themselves.

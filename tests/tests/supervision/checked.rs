@@ -65,13 +65,18 @@ fn whoever_is_killed_while_it_looks_has_run_nothing() {
     let _alone = alone();
     need!(skip::namespaces());
     // While it looks, or before it has a plan.
-    let times = [(300, None, "looks\n"), (300, Some(0), "looks\n"), (300, Some(300), "early\n")];
-    for (flags, (look, early, when)) in FILTERS.into_iter().flat_map(|flags| times.map(|times| (flags, times))) {
+    let starts = [
+        (FILTERS[0], None, "looks\n"),
+        (FILTERS[1], None, "looks\n"),
+        (FILTERS[0], Some(0), "looks\n"),
+        (FILTERS[1], Some(300), "early\n"),
+    ];
+    for (flags, early, when) in starts {
         // The supervisor, pid 1, and the one that waits to become the program.
         for victim in 0..3 {
             let jail = Touching::new(flags);
             let before = Snapshot::take(&[jail.dir.path()]);
-            let mut refuser = jail.start(look, early);
+            let mut refuser = jail.start(300, early);
             let mut line = String::new();
             let mut said = std::io::BufReader::new(refuser.stdout.take().unwrap());
             while line != when {
@@ -182,17 +187,24 @@ fn a_signal_to_all_of_its_group_while_it_starts_is_the_program_s() {
     need!(skip::program("strace"));
     // The directory takes its time to be made, and before there is a tree the one that is to be the program waits.
     let dir = TempDir::new();
-    let (trace, late) = (dir.at("trace"), "inject=mkdirat:delay_enter=300000:when=1");
+    let (trace, late) = (dir.at("trace"), "inject=mkdirat:delay_enter=1000000:when=1");
     let through = ["strace", "-qq", "-o", &trace, "-e", "trace=mkdirat", "-e", late];
     let run_dir = format!("thinjail-group-{}", std::process::id());
     for signal in [Signal::INT, Signal::TERM, Signal::HUP] {
         let words = ["run", "--run-dir", &run_dir, "--", PERL, "-e", ONE];
         let running = thinjail_through(through, words).spawn();
         let strace = running.pid();
-        let below = || Process::below(strace).into_iter().map(|process| process.pid).collect::<Vec<_>>();
-        wait::until_true("all three wait", || below().len() == 3 && fs::metadata(&trace).is_ok());
-        std::thread::sleep(Duration::from_millis(100));
-        below().into_iter().for_each(|pid| send(pid, signal));
+        let has = |process: &Process, mask| {
+            let mask = process.field(mask).and_then(|mask| u64::from_str_radix(&mask, 16).ok());
+            mask.is_some_and(|mask| mask & 1 << (Signal::TERM.as_raw() - 1) != 0)
+        };
+        let below = wait::until("the supervisor takes signals as data, and the last one waits", || {
+            let mut below = Process::below(strace);
+            below.sort_by_key(|process| process.pid);
+            let waits = below.len() == 3 && has(&below[0], "SigBlk") && has(&below[2], "SigIgn");
+            waits.then_some(below)
+        });
+        below.iter().for_each(|process| send(process.pid, signal));
         let finished = running.finish();
         let code = finished.code().unwrap();
         // It may come before the program has said what it does about it.
